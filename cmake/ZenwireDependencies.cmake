@@ -1,0 +1,31 @@
+# Everything comes from Debian 12 (tools/setup installs it), but for wolfSSL, which tools/setup builds from Debian's own
+# source into build/deps: the packaged one has no AES-NI and allocates on every record.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+find_package(ZLIB REQUIRED)
+pkg_check_modules(LIBURING REQUIRED IMPORTED_TARGET liburing>=2.3)
+pkg_check_modules(SIMDJSON REQUIRED IMPORTED_TARGET simdjson)
+
+set(ZENWIRE_DEPS_DIR ${PROJECT_SOURCE_DIR}/build/deps CACHE PATH "Where tools/setup put wolfSSL")
+find_path(WOLFSSL_INCLUDE_DIR wolfssl/ssl.h PATHS ${ZENWIRE_DEPS_DIR}/wolfssl/include NO_DEFAULT_PATH)
+find_library(WOLFSSL_LIBRARY libwolfssl.a PATHS ${ZENWIRE_DEPS_DIR}/wolfssl/lib NO_DEFAULT_PATH)
+if(ZENWIRE_ACCEPT_SLOW_TLS)
+  find_path(WOLFSSL_INCLUDE_DIR wolfssl/ssl.h)
+  find_library(WOLFSSL_LIBRARY wolfssl)
+endif()
+if(NOT WOLFSSL_INCLUDE_DIR OR NOT WOLFSSL_LIBRARY)
+  message(FATAL_ERROR "No fast wolfSSL under ${ZENWIRE_DEPS_DIR}/wolfssl. Run tools/setup, which builds it, or pass "
+    "-DZENWIRE_ACCEPT_SLOW_TLS=ON to use the system's.")
+endif()
+add_library(zenwire_wolfssl UNKNOWN IMPORTED)
+set_target_properties(zenwire_wolfssl PROPERTIES IMPORTED_LOCATION ${WOLFSSL_LIBRARY}
+  INTERFACE_INCLUDE_DIRECTORIES ${WOLFSSL_INCLUDE_DIR} INTERFACE_LINK_LIBRARIES m)
+
+# Header-only rapidcheck and its gtest header have no CMake package in Debian.
+if(ZENWIRE_DEVELOPER)
+  find_package(GTest REQUIRED)
+  find_package(benchmark REQUIRED)
+  find_library(RAPIDCHECK_LIBRARY rapidcheck REQUIRED)
+  add_library(rapidcheck UNKNOWN IMPORTED)
+  set_target_properties(rapidcheck PROPERTIES IMPORTED_LOCATION ${RAPIDCHECK_LIBRARY})
+endif()
