@@ -7,21 +7,46 @@ pkg_check_modules(LIBURING REQUIRED IMPORTED_TARGET liburing>=2.3)
 pkg_check_modules(SIMDJSON REQUIRED IMPORTED_TARGET simdjson)
 
 set(ZENWIRE_DEPS_DIR ${PROJECT_SOURCE_DIR}/build/deps CACHE PATH "Where tools/setup put wolfSSL")
-find_path(WOLFSSL_INCLUDE_DIR wolfssl/ssl.h PATHS ${ZENWIRE_DEPS_DIR}/wolfssl/include NO_DEFAULT_PATH)
+find_path(WOLFSSL_INCLUDE_DIR wolfssl/options.h PATHS ${ZENWIRE_DEPS_DIR}/wolfssl/include NO_DEFAULT_PATH)
 find_library(WOLFSSL_LIBRARY libwolfssl.a PATHS ${ZENWIRE_DEPS_DIR}/wolfssl/lib NO_DEFAULT_PATH)
 if(ZENWIRE_ACCEPT_SLOW_TLS)
-  find_path(WOLFSSL_INCLUDE_DIR wolfssl/ssl.h)
+  find_path(WOLFSSL_INCLUDE_DIR wolfssl/options.h)
   find_library(WOLFSSL_LIBRARY wolfssl)
 endif()
 if(NOT WOLFSSL_INCLUDE_DIR OR NOT WOLFSSL_LIBRARY)
-  message(FATAL_ERROR "No fast wolfSSL under ${ZENWIRE_DEPS_DIR}/wolfssl. Run tools/setup, which builds it, or pass "
-    "-DZENWIRE_ACCEPT_SLOW_TLS=ON to use the system's.")
+  message(FATAL_ERROR "No wolfSSL under ${ZENWIRE_DEPS_DIR}/wolfssl. Run tools/setup, which builds a fast one, or "
+    "pass -DZENWIRE_ACCEPT_SLOW_TLS=ON to use the system's.")
 endif()
+
+# zenwire_require_fast_wolfssl(<include dir>): a wolfSSL that is ten times too slow works, and nothing else would show it.
+function(zenwire_require_fast_wolfssl include_dir)
+  file(STRINGS ${include_dir}/wolfssl/options.h defined REGEX "^#define ")
+  set(lacking "")
+  foreach(feature WOLFSSL_AESNI USE_INTEL_SPEEDUP LARGE_STATIC_BUFFERS CUSTOM_RAND_GENERATE_BLOCK)
+    if(NOT defined MATCHES "#define ${feature}( |;|$)")
+      list(APPEND lacking ${feature})
+    endif()
+  endforeach()
+  if(NOT lacking)
+    return()
+  endif()
+  list(JOIN lacking ", " lacking)
+  set(fault "The wolfSSL in ${include_dir} was built without ${lacking}: no AES-NI or assembler, an allocation for every "
+    "record, or random bytes that a simulation cannot seed.")
+  list(JOIN fault "" fault)
+  if(ZENWIRE_ACCEPT_SLOW_TLS)
+    message(WARNING "${fault} Accepted, because ZENWIRE_ACCEPT_SLOW_TLS is on.")
+  else()
+    message(FATAL_ERROR "${fault} Run tools/setup, which builds a fast one, or pass -DZENWIRE_ACCEPT_SLOW_TLS=ON.")
+  endif()
+endfunction()
+zenwire_require_fast_wolfssl(${WOLFSSL_INCLUDE_DIR})
+
 add_library(zenwire_wolfssl UNKNOWN IMPORTED)
 set_target_properties(zenwire_wolfssl PROPERTIES IMPORTED_LOCATION ${WOLFSSL_LIBRARY}
   INTERFACE_INCLUDE_DIRECTORIES ${WOLFSSL_INCLUDE_DIR} INTERFACE_LINK_LIBRARIES m)
 
-# Header-only rapidcheck and its gtest header have no CMake package in Debian.
+# rapidcheck's own CMake package knows nothing of its gtest header, which Debian installs beside the others.
 if(ZENWIRE_DEVELOPER)
   find_package(GTest REQUIRED)
   find_package(benchmark REQUIRED)

@@ -1,7 +1,9 @@
 # ZENWIRE_SANITIZE: a comma-separated list for -fsanitize (address,undefined or thread). ZENWIRE_COVERAGE: gcov counters.
-# Both apply to everything that is built, or the runtime would see half a program.
+# ZENWIRE_FUZZ: libFuzzer's counters and its programs (clang). All apply to everything that is built, or the runtime
+# would see half a program.
 set(ZENWIRE_SANITIZE "" CACHE STRING "Sanitizers, as for -fsanitize")
 option(ZENWIRE_COVERAGE "Instrument for coverage" OFF)
+option(ZENWIRE_FUZZ "Build the libFuzzer programs (clang)" OFF)
 if(ZENWIRE_SANITIZE)
   add_compile_options(-fsanitize=${ZENWIRE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${ZENWIRE_SANITIZE})
@@ -9,4 +11,10 @@ endif()
 if(ZENWIRE_COVERAGE)
   add_compile_options(--coverage -O0)
   add_link_options(--coverage)
+endif()
+if(ZENWIRE_FUZZ)
+  if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    message(FATAL_ERROR "ZENWIRE_FUZZ needs clang: use cmake --preset fuzz")
+  endif()
+  add_compile_options(-fsanitize=fuzzer-no-link)
 endif()
