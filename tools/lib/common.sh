@@ -2,6 +2,7 @@
 # shellcheck shell=bash
 
 zw_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+# shellcheck disable=SC2034  # for those who source this
 zw_deps=$zw_root/build/deps
 
 say() { printf '%s: %s\n' "$(basename "$0")" "$*"; }
