@@ -42,51 +42,51 @@ wolfssl_is_built() {
 
 wolfssl_built_version() { sed -n 2p "$zw_deps/wolfssl/stamp"; }
 
-# Writes source entries for this release of Debian from what apt already knows here; keys, mirrors and options stay.
+# write_source_entries RELEASE APT-DIRECTORY TO: source entries for this release of Debian, made from what apt already
+# knows; keys, mirrors and options stay as they are. Entries of anyone else's are left out: they have no wolfSSL.
 write_source_entries() {
-  local directory=$1 codename file name eval_dir
-  # shellcheck source=/dev/null
-  codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
-  [[ -n $codename ]] || die "cannot tell which release of Debian this is (/etc/os-release has no VERSION_CODENAME)"
-  eval_dir=$(apt-config shell d Dir::Etc/d) && eval "$eval_dir"
-  # shellcheck disable=SC2154  # d is set by the line above
-  for file in "${d%/}/sources.list" "${d%/}"/sources.list.d/*.list; do
+  local release=$1 from=$2 to=$3 file
+  for file in "$from/sources.list" "$from"/sources.list.d/*.list; do
     [[ -f $file ]] || continue
-    name=$(basename "$file" .list).list
     # One line an entry: type, optional [options], address, suite, components.
-    awk -v codename="$codename" '
+    awk -v ours="^$release(-security|-updates|/updates)?\$" '
       $1 == "deb" || $1 == "deb-src" {
         rest = $0; sub(/[ \t]#.*/, "", rest); sub(/^[ \t]*deb(-src)?[ \t]+/, "", rest); options = ""
         if (match(rest, /^\[[^]]*\][ \t]*/)) { options = substr(rest, 1, RLENGTH); rest = substr(rest, RLENGTH + 1) }
         split(rest, field, /[ \t]+/)
-        if (field[2] ~ "^" codename "(-security|-updates|-proposed-updates|/updates)?$") print "deb-src " options rest
-      }' "$file" | sort -u >"$directory/$name"
+        if (field[2] ~ ours) print "deb-src " options rest
+      }' "$file" | sort -u >"$to/$(basename "$file" .list).list"
   done
-  for file in "${d%/}"/sources.list.d/*.sources; do
+  for file in "$from"/sources.list.d/*.sources; do
     [[ -f $file ]] || continue
-    # One paragraph an entry. Only the type is changed, and only entries of this release are kept.
-    awk -v codename="$codename" -v RS= '
+    # One paragraph an entry, in which only the type changes.
+    awk -v ours="[ \t]$release(-security|-updates|/updates)?[ \t]" -v RS= '
       {
         count = split($0, line, "\n"); keep = 0; text = ""
         for (i = 1; i <= count; ++i) {
           if (line[i] ~ /^#/) continue
           if (tolower(line[i]) ~ /^types:/) line[i] = "Types: deb-src"
-          if (tolower(line[i]) ~ /^suites:/ && (" " substr(line[i], 8) " ") ~ "[ \t]" codename "(-security|-updates|/updates)?[ \t]") keep = 1
+          if (tolower(line[i]) ~ /^suites:/ && " " substr(line[i], 8) " " ~ ours) keep = 1
           text = text line[i] "\n"
         }
         if (keep) print text
-      }' "$file" >"$directory/$(basename "$file")"
+      }' "$file" >"$to/$(basename "$file")"
   done
-  find "$directory" -type f -empty -delete
-  [[ -n $(ls "$directory") ]] || die "apt has no entry for $codename here, so there is nowhere to get wolfSSL's source from"
+  find "$to" -type f -empty -delete
 }
 
 # A state of its own, so that the system's lists, sources and cache stay as they are. Signatures are checked as always.
 write_apt_state() {
-  local state=$1
+  local state=$1 release from
+  # shellcheck source=/dev/null
+  release=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+  [[ -n $release ]] || die "cannot tell which release of Debian this is (/etc/os-release has no VERSION_CODENAME)"
+  from=$(apt-config shell directory Dir::Etc/d | sed "s/^directory='\\(.*\\)'$/\\1/")
   rm -rf "$state"
   mkdir -p "$state"/{sources.list.d,lists/partial,cache/archives/partial}
-  write_source_entries "$state/sources.list.d"
+  write_source_entries "$release" "${from%/}" "$state/sources.list.d"
+  [[ -n $(ls "$state/sources.list.d") ]] ||
+    die "apt has no entry for Debian $release here, so there is nowhere to get wolfSSL's source from"
   cat >"$state/apt.conf" <<EOF
 Dir::Etc::sourcelist "/dev/null";
 Dir::Etc::sourceparts "$state/sources.list.d";

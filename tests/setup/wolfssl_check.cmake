@@ -1,0 +1,8 @@
+list(APPEND CMAKE_MODULE_PATH ${MODULE_DIR})
+include(ZenwireFastWolfssl)
+zenwire_require_fast_wolfssl(${INCLUDE_DIR})
+if(ZENWIRE_ACCEPT_SLOW_TLS)
+  message(NOTICE "went on: warned")
+else()
+  message(NOTICE "went on: no warning")
+endif()
