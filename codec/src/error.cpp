@@ -96,6 +96,7 @@ constexpr Row kRows[] = {
     {Errc::tls_record_invalid, C::protocol_violation, "tls_record_invalid",
      "a TLS record failed its authentication or is malformed",
      "the bytes were changed or lost on the way: reconnect, and look for a middlebox"},
+    {Errc::tls_closed, C::closed, "tls_closed", "the peer ended TLS in order", ""},
     {Errc::tls_truncated, C::closed, "tls_truncated",
      "the transport ended without a TLS close_notify",
      "treat what was in flight as unknown; reconnect"},

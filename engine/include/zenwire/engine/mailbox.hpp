@@ -27,6 +27,11 @@ class Mailbox {
     return head == nullptr;
   }
 
+  // Any thread; a guess unless it is the taker's.
+  [[nodiscard]] bool has_mail() const noexcept {
+    return head_.load(std::memory_order_seq_cst) != nullptr;
+  }
+
   // The taker's thread: the nodes in the order in which they were posted, linked by mailbox_next.
   // One load when empty.
   Node* take_all() noexcept {

@@ -1,0 +1,134 @@
+#pragma once
+
+// Reactor: one thread, one core, one ring, every connection.
+//
+// Thread: one runs it (run() or poll()); all calls are that thread's, or come before it runs, but
+// stop(), post() and doorbell(), which any thread may call. Two reactors of one process share
+// nothing. Lifetime: it outlives its connections, queues and outboxes outlive it. It must not be
+// destroyed in a callback. Memory: all of it is reserved by create(). While connections are open,
+// its thread allocates nothing, locks nothing and makes no system call but the ring's own and
+// direct recv and send.
+//
+// Setting connections up (names, TCP, TLS, the upgrade) happens on a set-up thread of its own that
+// hands over what is open, so a slow handshake never stalls a hot connection.
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include <zenwire/base/callback.hpp>
+#include <zenwire/base/error.hpp>
+#include <zenwire/engine/connection.hpp>
+#include <zenwire/engine/io.hpp>
+#include <zenwire/engine/latency.hpp>
+#include <zenwire/engine/message_queue.hpp>
+#include <zenwire/engine/options.hpp>
+#include <zenwire/engine/timer_queue.hpp>
+
+namespace zenwire {
+
+// Counts since the start; written by the reactor's thread only.
+struct ReactorCounters {
+  std::uint64_t turns = 0;  // of the loop
+  std::uint64_t connections_opened = 0;
+  std::uint64_t connections_failed = 0;
+  std::uint64_t connections_closed = 0;
+  std::uint64_t messages_received = 0;
+  std::uint64_t messages_sent = 0;
+  std::uint64_t bytes_received = 0;
+  std::uint64_t bytes_sent = 0;
+  std::uint64_t outbox_records = 0;
+  std::uint64_t outbox_refused = 0;      // no such connection, or it did not take the message
+  std::uint64_t accepts_refused = 0;     // no room for another connection
+  std::uint64_t peeks_switched_off = 0;  // slow callbacks
+};
+
+struct ConnectionHandlers {
+  Callback<Connection&> on_open{};
+  Callback<Connection&, const Message&> on_message{};
+  Callback<Connection&, Opcode, Bytes> on_control{};
+  Callback<Connection&, const Closed&> on_closed{};
+  Callback<Connection&, const OpenFailure&> on_failed{};
+};
+
+// An outbox record that could not be sent, for the thread that wrote it to hear of it.
+struct OutboxRefusal {
+  std::uint64_t tag;
+  ConnectionId connection;
+  Errc reason;
+};
+
+// What a reactor runs over when it is not io_uring: a simulation gives its own.
+struct ReactorIo {
+  std::unique_ptr<Io> reactor;
+  std::unique_ptr<Io> setup;
+  bool start_setup_thread = true;  // otherwise step_setup() steps it by hand
+};
+
+class Reactor {
+ public:
+  // Errors: those of ReactorOptions::validate(), ring_*, memory_exhausted, memory_lock_refused.
+  static Result<std::unique_ptr<Reactor>> create(const ReactorOptions& options = {});
+  static Result<std::unique_ptr<Reactor>> create(const ReactorOptions& options, ReactorIo ios);
+  ~Reactor();
+
+  // Begins to open a connection; the outcome comes as on_open or on_failed. Returns at once.
+  // Errors: those of ConnectOptions::validate(), file and TLS configuration errors,
+  // connections_exhausted, reactor_stopping.
+  Result<ConnectionId> connect(const ConnectOptions& options,
+                               const ConnectionHandlers& handlers = {});
+  // Accepts connections; returns the address, with the port that was taken.
+  Result<Address> listen(const ListenOptions& options);
+
+  // The connection, or null when it has ended.
+  [[nodiscard]] Connection* find(ConnectionId id) noexcept;
+
+  // Drains `outbox` in every turn, before reading. At most kOutboxes_max.
+  Result<void> attach(Outbox& outbox, Callback<const OutboxRefusal&> on_refused = {});
+  void detach(Outbox& outbox) noexcept;
+  static constexpr std::size_t kOutboxes_max = 16;
+
+  // Stages are marked into it; null switches marking off. Borrowed.
+  void measure_into(LatencyRecorder* latency) noexcept;
+
+  // Timers of the user's own, on the reactor's clock: at most kUserTimers_max armed at a time.
+  void arm(Timer& timer, Instant_ns deadline_ns) noexcept;
+  void cancel(Timer& timer) noexcept;
+  [[nodiscard]] Instant_ns now_ns() noexcept;
+  static constexpr std::uint32_t kUserTimers_max = 4096;
+
+  // Runs until stop(): on the calling thread, pinned if the options say so. Error:
+  // affinity_refused.
+  Result<void> run();
+  // One turn: outboxes, commands, outcomes, reading, timers. Waits if the idle policy allows and
+  // `may_wait`. False once it has stopped.
+  bool poll(bool may_wait = false);
+
+  // One round of the set-up, when it has no thread of its own.
+  void step_setup();
+
+  // Any thread. Refuses new work, sends what is queued, closes every connection with 1001 and ends
+  // when all have closed, or at the deadline by force.
+  void stop(std::chrono::nanoseconds deadline = std::chrono::seconds(3)) noexcept;
+  // Any thread: runs `call` on the reactor's thread. Allocates on the calling thread.
+  void post(Callback<Reactor&> call);
+  // Any thread: ends a reactor's sleep after something was put into an outbox. Two loads if it does
+  // not sleep.
+  void doorbell() noexcept;
+
+  [[nodiscard]] const ReactorCounters& counters() const noexcept;
+  [[nodiscard]] std::uint32_t connections_open() const noexcept;
+  [[nodiscard]] const ReactorOptions& options() const noexcept;
+  [[nodiscard]] Io& io() noexcept;
+
+  Reactor(const Reactor&) = delete;
+  Reactor& operator=(const Reactor&) = delete;
+
+ private:
+  struct Impl;
+  Reactor() noexcept;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace zenwire

@@ -1,0 +1,717 @@
+#include <algorithm>
+#include <cstring>
+
+#include <zenwire/codec/frame_writer.hpp>
+#include <zenwire/codec/mask.hpp>
+#include <zenwire/engine/connection.hpp>
+#include <zenwire/engine/message_queue.hpp>
+
+#include "connection_services.hpp"
+#include "established.hpp"
+
+namespace zenwire {
+namespace {
+
+// A window with less room than this is compacted before more is received: short reads cost a call
+// each.
+constexpr std::size_t kRoomFraction = 4;
+// What the bound on ciphertext adds for each further record.
+constexpr std::size_t kRecordSlack_bytes = 128;
+
+}  // namespace
+
+std::string_view name(ConnectionState state) noexcept {
+  switch (state) {
+    case ConnectionState::opening: return "opening";
+    case ConnectionState::open: return "open";
+    case ConnectionState::closing: return "closing";
+    case ConnectionState::closed: return "closed";
+  }
+  return "unknown";
+}
+
+PreparedMessage::PreparedMessage(Opcode opcode, Bytes payload)
+    : opcode_(opcode), payload_(payload.begin(), payload.end()) {
+  ZW_ASSERT(opcode == Opcode::text || opcode == Opcode::binary);
+}
+
+void PreparedMessage::patch(std::size_t offset, std::string_view bytes) noexcept {
+  ZW_ASSERT(offset <= payload_.size() && bytes.size() <= payload_.size() - offset);
+  std::memcpy(payload_.data() + offset, bytes.data(), bytes.size());
+}
+
+// --- Life.
+
+Connection::Connection(detail::ConnectionServices& services, ConnectionId id, Role role,
+                       MutableBytes receive, MutableBytes send) noexcept
+    : services_(services),
+      reader_(role, FrameLimits{}),
+      window_(receive.data(), receive.size()),
+      role_(role),
+      send_queue_(send.data(), send.size(), services.large),
+      id_(id),
+      own_receive_(receive) {
+  ZW_ASSERT(!receive.empty() && !send.empty());
+}
+
+Connection::~Connection() {
+  release_inflated();
+  if (window_.base() != own_receive_.data()) services_.large.give_back(window_.base());
+}
+
+const Opened& Connection::opened() const noexcept {
+  ZW_ASSERT(parts_ != nullptr);
+  return parts_->opened;
+}
+
+void Connection::open(detail::Established& parts) noexcept {
+  ZW_ASSERT(state_ == ConnectionState::opening && parts_ == nullptr);
+  parts_ = &parts;
+  const Limits& limits = parts.limits;
+  reader_ = FrameReader(role_, {.frame_bytes_max = limits.frame_bytes_max,
+                                .message_bytes_max = limits.message_bytes_max,
+                                .fragments_max = limits.fragments_max,
+                                .deflate = parts.opened.deflate.has_value(),
+                                .validate_utf8 = limits.validate_utf8});
+  tls_ = parts.tls ? &*parts.tls : nullptr;
+  state_ = ConnectionState::open;
+  backlog_ = true;  // what came behind the header block
+  if (recorder_ != nullptr) record_opened();
+  if (queue_ != nullptr) push_event(MessageKind::opened, Errc::ok, {});
+  on_open(*this);
+}
+
+void Connection::deliver_to(MessageQueue* queue) noexcept {
+  ZW_ASSERT(!stalled_);  // the message that waits for the old queue would be lost
+  queue_ = queue;
+  if (queue != nullptr && state_ == ConnectionState::open)
+    push_event(MessageKind::opened, Errc::ok, {});
+}
+
+void Connection::record_to(Recorder* recorder) noexcept {
+  services_.unrecorded.flush();
+  recorder_ = recorder;
+  if (recorder != nullptr && state_ == ConnectionState::open) record_opened();
+}
+
+void Connection::attention() noexcept {
+  services_.attention(*this);
+}
+
+void Connection::pause() noexcept {
+  if (paused_by_user_) return;
+  paused_by_user_ = true;
+  ++counters_.pauses;
+}
+
+void Connection::resume() noexcept {
+  if (!paused_by_user_) return;
+  paused_by_user_ = false;
+  attention();
+}
+
+// --- Receiving.
+
+bool Connection::has_backlog() const noexcept {
+  if (state_ == ConnectionState::opening || state_ == ConnectionState::closed || paused_by_user_)
+    return false;
+  return stalled_ || waits_for_large_ || backlog_;
+}
+
+// Reading is withheld by an empty space; what the window holds must fit the frame in progress, or
+// the peer would wait for us and we for it.
+MutableBytes Connection::receive_space() noexcept {
+  if (paused() || backlog_) return {};
+  if (tls_ != nullptr) return tls_->ciphertext_space();
+  if (discard_) window_ = ReceiveWindow(window_.base(), window_.capacity());
+  return ensure_room() ? window_.writable() : MutableBytes{};
+}
+
+void Connection::received(std::size_t bytes, std::uint64_t ticks, std::uint64_t wall_ns) noexcept {
+  received_ticks_ = ticks;
+  received_ns_ = wall_ns;
+  counters_.bytes_received += bytes;
+  ++counters_.takes;
+  if (tls_ != nullptr) {
+    tls_->ciphertext_commit(bytes);
+  } else {
+    window_.commit(bytes);
+  }
+}
+
+void Connection::process() noexcept {
+  if (state_ == ConnectionState::opening || paused_by_user_ || !retry_stalled()) return;
+  backlog_ = true;  // until everything complete has been delivered
+  do {
+    if (!deliver_window()) return;
+  } while (refill());
+  backlog_ = refill_blocked_;
+}
+
+// False while the message that the queue refused is still refused.
+bool Connection::retry_stalled() noexcept {
+  if (!stalled_) return true;
+  if (!push(stalled_message_)) return false;
+  stalled_ = false;
+  release_inflated();
+  return true;
+}
+
+// True when the window holds nothing complete any more; false when delivery must stop here.
+bool Connection::deliver_window() noexcept {
+  while (state_ != ConnectionState::closed && !discard_) {
+    switch (reader_.next(window_)) {
+      case ReadStatus::message: deliver_message(); break;
+      case ReadStatus::control: handle_control(); break;
+      case ReadStatus::need_more: return true;
+      case ReadStatus::failed: fail_protocol(reader_.error(), reader_.close_code()); break;
+    }
+    if (paused()) return false;
+  }
+  return state_ != ConnectionState::closed;
+}
+
+void Connection::deliver_message() noexcept {
+  Message message;
+  message.payload = reader_.payload();
+  message.opcode = reader_.opcode();
+  message.sequence = ++sequence_;
+  message.received_ns = received_ns_;
+  message.received_ticks = received_ticks_;
+  message.last_of_burst =
+      !reader_.complete_frame_follows(window_) && (tls_ == nullptr || !tls_->has_complete_record());
+  ++counters_.messages_received;
+  if (reader_.compressed() && !inflate(message)) [[unlikely]]
+    return;
+  counters_.payload_bytes_received += message.payload.size();
+  if (services_.latency != nullptr)
+    services_.latency->mark(Stage::framed, received_ticks_, services_.ticks.now());
+  hand_over(message);
+  if (!stalled_) release_inflated();
+}
+
+void Connection::hand_over(const Message& message) noexcept {
+  on_message(*this, message);
+  if (services_.latency != nullptr)
+    services_.latency->mark(Stage::callback, received_ticks_, services_.ticks.now());
+  if (recorder_ != nullptr) record_in(message);
+  if (queue_ != nullptr && !push(message)) [[unlikely]] {
+    stalled_ = true;
+    stalled_message_ = message;
+    ++counters_.pauses;
+  }
+}
+
+// False: full, and the policy is to wait.
+bool Connection::push(const Message& message) noexcept {
+  if (queue_ == nullptr) return true;
+  MessageHeader header;
+  header.received_ticks = message.received_ticks;
+  header.received_ns = message.received_ns;
+  header.queued_ticks = services_.latency != nullptr ? services_.ticks.now() : 0;
+  header.sequence = message.sequence;
+  header.session = session;
+  header.connection = id_.index;
+  header.epoch = id_.epoch;
+  header.kind = static_cast<MessageKind>(message.opcode);
+  header.flags = message.last_of_burst ? kLastOfBurst : 0;
+  return queue_->try_push(header, message.payload) != PushOutcome::full;
+}
+
+// Decompresses into a large buffer, leased for as long as the message is delivered.
+bool Connection::inflate(Message& message) noexcept {
+  ZW_ASSERT(inflated_ == nullptr);
+  inflated_ = services_.large.lease();
+  if (inflated_ == nullptr) {
+    // The peer cannot be told to wait with a message that is here already.
+    fail_protocol(Errc::large_buffers_exhausted, CloseCode::try_again_later);
+    return false;
+  }
+  const std::size_t room =
+      std::min<std::uint64_t>(parts_->limits.message_bytes_max, services_.large.buffer_bytes());
+  auto size = parts_->inflater.inflate_message(message.payload, {inflated_, room});
+  Errc error = size ? Errc::ok : size.error().code();
+  if (size && message.is_text() && parts_->limits.validate_utf8 && !is_utf8({inflated_, *size})) {
+    error = Errc::text_not_utf8;
+  }
+  if (error != Errc::ok) {
+    release_inflated();
+    fail_protocol(error, close_code_for(error));
+    return false;
+  }
+  message.payload = {inflated_, *size};
+  return true;
+}
+
+void Connection::release_inflated() noexcept {
+  if (inflated_ == nullptr) return;
+  services_.unrecorded.flush();
+  services_.large.give_back(inflated_);
+  inflated_ = nullptr;
+}
+
+// --- The window.
+
+// More decrypted bytes into the window; true if it got any.
+bool Connection::refill() noexcept {
+  refill_blocked_ = false;
+  if (state_ == ConnectionState::closed) return false;
+  if (parts_ != nullptr && leftover_taken_bytes_ < parts_->leftover.size())
+    return refill_leftover();
+  return tls_ != nullptr && tls_->has_complete_record() && refill_tls();
+}
+
+bool Connection::refill_leftover() noexcept {
+  refill_blocked_ = !ensure_room();
+  if (refill_blocked_) return false;
+  const Bytes left = Bytes(parts_->leftover).subspan(leftover_taken_bytes_);
+  const MutableBytes space = window_.writable();
+  const std::size_t bytes = std::min(left.size(), space.size());
+  std::memcpy(space.data(), left.data(), bytes);
+  window_.commit(bytes);
+  leftover_taken_bytes_ += bytes;
+  if (received_ns_ == 0) received_ns_ = services_.wall_ns;
+  return bytes > 0;
+}
+
+bool Connection::refill_tls() noexcept {
+  if (discard_) window_ = ReceiveWindow(window_.base(), window_.capacity());
+  refill_blocked_ = !ensure_room();
+  if (refill_blocked_) return false;
+  const auto plain = tls_->read(window_.writable());
+  take_tls_output();
+  if (plain) {
+    if (services_.latency != nullptr)
+      services_.latency->mark(Stage::decrypted, received_ticks_, services_.ticks.now());
+    window_.commit(*plain);
+    return *plain > 0;
+  }
+  if (plain.error().code() == Errc::tls_closed) {
+    end_of_stream_ = tls_closed_ = true;
+  } else {
+    fail_transport(plain.error());
+  }
+  return false;
+}
+
+// Room for what completes the frame in progress. False, and counted, when that takes a large buffer
+// and none is free.
+bool Connection::ensure_room() noexcept {
+  const std::size_t wanted = discard_ ? 1 : reader_.wanted_bytes(window_);
+  if (wanted > window_.capacity()) [[unlikely]]
+    return grow(wanted);
+  waits_for_large_ = false;
+  if (window_.base() != own_receive_.data() && wanted <= own_receive_.size()) [[unlikely]]
+    shrink();
+  const std::size_t room = window_.writable().size();
+  if (room >= window_.capacity() / kRoomFraction && room + window_.live_bytes() >= wanted)
+    return true;
+  if (!services_.unrecorded.empty()) services_.unrecorded.flush();
+  window_.compact();
+  window_.rewind();
+  return true;
+}
+
+bool Connection::grow(std::size_t wanted_bytes) noexcept {
+  ZW_ASSERT(wanted_bytes <= services_.large.buffer_bytes());
+  ZW_ASSERT(window_.base() == own_receive_.data());
+  std::byte* buffer = services_.large.lease();
+  if (buffer == nullptr) {
+    if (!waits_for_large_) ++counters_.waits_for_large_buffer;
+    waits_for_large_ = true;
+    return false;
+  }
+  waits_for_large_ = false;
+  services_.unrecorded.flush();
+  window_.relocate(buffer, services_.large.buffer_bytes());
+  return true;
+}
+
+// Back into the connection's own buffer, once what is left fits with room to spare.
+void Connection::shrink() noexcept {
+  if (window_.live_bytes() > own_receive_.size() / 2) return;
+  services_.unrecorded.flush();
+  std::byte* const large = window_.base();
+  window_.relocate(own_receive_.data(), own_receive_.size());
+  services_.large.give_back(large);
+}
+
+// --- Control frames and closing.
+
+void Connection::handle_control() noexcept {
+  const Bytes payload = reader_.payload();
+  switch (reader_.opcode()) {
+    case Opcode::ping:
+      ++counters_.pings_received;
+      send_control(Opcode::pong, payload);
+      break;
+    case Opcode::pong: ++counters_.pongs_received; break;
+    default: handle_close(payload); return;
+  }
+  on_control(*this, reader_.opcode(), payload);
+}
+
+void Connection::handle_close(Bytes payload) noexcept {
+  const ClosePayload peer = parse_close(payload);
+  if (peer.error != Errc::ok) {
+    fail_protocol(peer.error, close_code_for(peer.error));
+    return;
+  }
+  close_received_ = true;
+  discard_ = true;
+  close_code_ = peer.code;
+  close_reason_bytes_ = static_cast<std::uint8_t>(peer.reason.size());
+  std::memcpy(close_reason_.data(), peer.reason.data(), peer.reason.size());
+  if (recorder_ != nullptr) record_control(true, Opcode::close, payload);
+  if (!close_sent_) {
+    close_by_peer_ = true;
+    queue_close(peer.code, {});
+  }
+  // RFC 6455, section 7.1.1: the server closes the transport first, so that it, not the client,
+  // holds the port in TIME_WAIT.
+  half_close_ = role_ == Role::server;
+  state_ = ConnectionState::closing;
+  attention();
+}
+
+void Connection::fail_protocol(Errc error, std::uint16_t code) noexcept {
+  ZW_ASSERT(error != Errc::ok);
+  if (state_ == ConnectionState::closed) return;
+  if (!error_) error_ = Error(error, "", 0);
+  discard_ = true;
+  if (!close_sent_) {
+    close_code_ = code;
+    queue_close(code, message(error));
+  }
+  half_close_ = true;
+  state_ = ConnectionState::closing;
+  attention();
+}
+
+void Connection::fail_send(const Error& error) noexcept {
+  if (state_ == ConnectionState::closed) return;
+  if (!error_) error_ = error;
+  send_queue_.clear();
+  close_sent_ = true;
+  close_owed_ = pong_owed_ = half_close_ = false;
+  state_ = ConnectionState::closing;
+  attention();
+}
+
+void Connection::fail_transport(const Error& error) noexcept {
+  if (state_ == ConnectionState::closed) return;
+  if (!error_) error_ = error;
+  send_queue_.clear();
+  state_ = ConnectionState::closed;
+  attention();
+}
+
+// What was received before is still delivered.
+void Connection::transport_lost(const Error& error) noexcept {
+  if (!error_ && !(close_sent_ && close_received_)) error_ = error;
+  end_of_stream_ = true;
+}
+
+void Connection::abort(Error why) noexcept {
+  stalled_ = false;
+  paused_by_user_ = false;
+  fail_transport(why);
+}
+
+Errc Connection::close(std::uint16_t code, std::string_view reason) noexcept {
+  if (state_ != ConnectionState::open || close_sent_) return Errc::connection_closed;
+  if (code != CloseCode::no_status && !close_code_may_be_sent(code, role_))
+    return Errc::close_code_invalid;
+  close_code_ = code;
+  queue_close(code, reason);
+  state_ = ConnectionState::closing;
+  attention();
+  return Errc::ok;
+}
+
+// After it nothing else is sent (RFC 6455, section 5.5.1).
+void Connection::queue_close(std::uint16_t code, std::string_view reason) noexcept {
+  ZW_ASSERT(!close_sent_);
+  std::array<std::byte, kControlPayload_bytes_max> payload;
+  const std::byte* const end = write_close_payload(payload.data(), code, reason);
+  const Bytes bytes(payload.data(), end);
+  close_sent_ = true;
+  pong_owed_ = false;
+  if (recorder_ != nullptr) record_control(false, Opcode::close, bytes);
+  if (send_frame(Opcode::close, bytes, false) == Errc::ok) return;
+  close_owed_ = true;
+  owed_bytes_ = static_cast<std::uint8_t>(bytes.size());
+  std::memcpy(owed_.data(), bytes.data(), bytes.size());
+}
+
+// A pong or close that found no room goes out as soon as there is some. Of several pings only the
+// last needs its pong (RFC 6455, section 5.5.3).
+void Connection::send_owed() noexcept {
+  if (!pong_owed_ && !close_owed_) return;
+  const Opcode opcode = close_owed_ ? Opcode::close : Opcode::pong;
+  if (send_frame(opcode, {owed_.data(), owed_bytes_}, false) != Errc::ok) return;
+  pong_owed_ = close_owed_ = false;
+}
+
+// The close frame is out and nothing else will be: end our half. Over TLS its own closing alert
+// goes first.
+bool Connection::take_half_close() noexcept {
+  if (!half_close_ || !send_queue_.empty() || close_owed_) return false;
+  if (tls_ != nullptr && !tls_close_sent_) {
+    tls_close_sent_ = true;
+    tls_->close_notify();
+    take_tls_output();
+    if (!send_queue_.empty()) return false;
+  }
+  half_close_ = false;
+  return true;
+}
+
+void Connection::close_deadline_passed() noexcept {
+  if (close_sent_ && close_received_) {
+    abort(close_by_peer_ ? Errc::closed_by_peer : Errc::closed_normally);
+  } else {
+    abort(error_ ? error_ : Error(Errc::close_timeout));
+  }
+}
+
+bool Connection::is_finished() const noexcept {
+  if (state_ == ConnectionState::closed) return true;
+  return end_of_stream_ && !paused() && !backlog_;
+}
+
+bool Connection::finish() noexcept {
+  ZW_ASSERT(!finished_);
+  Closed closed;
+  closed.clean = close_sent_ && close_received_ && !error_;
+  closed.by_peer = close_by_peer_;
+  closed.code = close_code_;
+  closed.reason = {close_reason_.data(), close_reason_bytes_};
+  if (error_) {
+    closed.error = error_;
+  } else if (close_received_) {
+    closed.error = close_by_peer_ ? Errc::closed_by_peer : Errc::closed_normally;
+  } else {
+    closed.error = tls_ != nullptr && !tls_closed_ ? Errc::tls_truncated : Errc::connection_lost;
+    closed.code = CloseCode::abnormal;
+  }
+  if (queue_ != nullptr &&
+      !push_event(MessageKind::closed, closed.error.code(), as_bytes(closed.reason)))
+    return false;
+  finished_ = true;
+  state_ = ConnectionState::closed;
+  if (recorder_ != nullptr) record_closed(closed);
+  on_closed(*this, closed);
+  return true;
+}
+
+bool Connection::push_event(MessageKind kind, Errc reason, Bytes payload) noexcept {
+  MessageHeader header;
+  header.received_ns = services_.wall_ns;
+  header.sequence = sequence_;
+  header.session = session;
+  header.connection = id_.index;
+  header.epoch = id_.epoch;
+  header.kind = kind;
+  header.reason = reason;
+  return queue_->try_push(header, payload) != PushOutcome::full;
+}
+
+// --- Sending.
+
+// A server sends unmasked (RFC 6455, section 5.1); it draws no key.
+MaskingKey Connection::masking_key() noexcept {
+  return role_ == Role::client ? services_.keys.next() : 0;
+}
+
+Errc Connection::send(Opcode opcode, Bytes payload) noexcept {
+  return send_message(opcode, payload, {});
+}
+
+Errc Connection::send_secret(Opcode opcode, Bytes payload, std::span<const Bytes> values) noexcept {
+  return send_message(opcode, payload, values);
+}
+
+Errc Connection::send_message(Opcode opcode, Bytes payload,
+                              std::span<const Bytes> secrets) noexcept {
+  ZW_ASSERT(opcode == Opcode::text || opcode == Opcode::binary);
+  if (state_ != ConnectionState::open) [[unlikely]]
+    return Errc::connection_closed;
+  const Errc outcome = parts_->deflater.is_open() ? send_compressed(opcode, payload)
+                                                  : send_frame(opcode, payload, false);
+  if (outcome != Errc::ok) [[unlikely]]
+    return outcome;
+  ++counters_.messages_sent;
+  counters_.payload_bytes_sent += payload.size();
+  if (recorder_ != nullptr) record_out(opcode, payload, secrets);
+  return Errc::ok;
+}
+
+Errc Connection::send_compressed(Opcode opcode, Bytes payload) noexcept {
+  const std::size_t bound = deflate_bound_bytes(payload.size());
+  if (bound > services_.large.buffer_bytes()) return Errc::message_too_large;
+  // Room first: once compressed, a message must go out, or the peer's window would not follow ours.
+  const std::size_t frame = frame_bytes(role_, bound);
+  const std::size_t room = tls_ == nullptr ? frame : TlsStream::ciphertext_bound_bytes(frame);
+  if (send_queue_.reserve(room).empty()) return refuse(room);
+  std::byte* const buffer = services_.large.lease();
+  if (buffer == nullptr) return refuse(room);
+  const std::size_t size =
+      parts_->deflater.deflate_message(payload, {buffer, services_.large.buffer_bytes()});
+  const Errc outcome = send_frame(opcode, {buffer, size}, true);
+  services_.large.give_back(buffer);
+  ZW_ASSERT(outcome == Errc::ok || state_ == ConnectionState::closed);
+  return outcome;
+}
+
+Errc Connection::send_frame(Opcode opcode, Bytes payload, bool rsv1) noexcept {
+  const Errc outcome =
+      tls_ == nullptr ? queue_plain(opcode, payload, rsv1) : queue_encrypted(opcode, payload, rsv1);
+  if (outcome != Errc::ok) [[unlikely]]
+    return outcome;
+  sent();
+  return Errc::ok;
+}
+
+Errc Connection::queue_plain(Opcode opcode, Bytes payload, bool rsv1) noexcept {
+  const std::size_t bytes = frame_bytes(role_, payload.size());
+  const MutableBytes room = send_queue_.reserve(bytes);
+  if (room.empty()) [[unlikely]]
+    return refuse(bytes);
+  write_frame(room.data(), role_, opcode, payload, masking_key(), true, rsv1);
+  send_queue_.commit(bytes);
+  return Errc::ok;
+}
+
+// The frame is put together in the scratch, a record at a time, and encrypted from there into the
+// queue.
+Errc Connection::queue_encrypted(Opcode opcode, Bytes payload, bool rsv1) noexcept {
+  const std::size_t bytes = frame_bytes(role_, payload.size());
+  const MutableBytes scratch = services_.frame_scratch;
+  const std::size_t room =
+      TlsStream::ciphertext_bound_bytes(bytes) + bytes / scratch.size() * kRecordSlack_bytes;
+  if (send_queue_.reserve(room).empty()) [[unlikely]]
+    return refuse(room);
+  const MaskingKey key = masking_key();
+  if (bytes <= scratch.size()) {
+    write_frame(scratch.data(), role_, opcode, payload, key, true, rsv1);
+    return encrypt(scratch.first(bytes));
+  }
+  return encrypt_long(opcode, payload, rsv1, key);
+}
+
+Errc Connection::encrypt_long(Opcode opcode, Bytes payload, bool rsv1, MaskingKey key) noexcept {
+  const MutableBytes scratch = services_.frame_scratch;
+  const bool masked = role_ == Role::client;
+  const std::byte* const body =
+      write_header(scratch.data(), {opcode, true, rsv1, masked, key, payload.size()});
+  auto filled = static_cast<std::size_t>(body - scratch.data());
+  std::size_t taken = 0;
+  while (taken < payload.size() || filled > 0) {
+    const std::size_t part = std::min(payload.size() - taken, scratch.size() - filled);
+    mask_copy(scratch.data() + filled, payload.data() + taken, part, masked ? key : 0, taken);
+    if (const Errc outcome = encrypt(scratch.first(filled + part)); outcome != Errc::ok)
+      return outcome;
+    taken += part;
+    filled = 0;
+  }
+  return Errc::ok;
+}
+
+Errc Connection::encrypt(Bytes plaintext) noexcept {
+  const std::size_t bound = TlsStream::ciphertext_bound_bytes(plaintext.size());
+  const MutableBytes room = send_queue_.reserve(bound);
+  ZW_ASSERT(!room.empty());
+  const auto written = tls_->write(plaintext, room);
+  if (!written) [[unlikely]] {
+    fail_transport(written.error());
+    return Errc::connection_closed;
+  }
+  send_queue_.commit(*written);
+  return Errc::ok;
+}
+
+// Alerts, tickets' answers and key updates that the library made while reading.
+void Connection::take_tls_output() noexcept {
+  const Bytes output = tls_->pending_out();
+  if (output.empty()) [[likely]]
+    return;
+  const MutableBytes room = send_queue_.reserve(output.size());
+  if (room.empty()) return;  // it stays with the library until there is room
+  std::memcpy(room.data(), output.data(), output.size());
+  send_queue_.commit(output.size());
+  tls_->pending_out_consume(output.size());
+  services_.flush(*this);
+}
+
+Errc Connection::send_frames(Bytes frames) noexcept {
+  if (state_ != ConnectionState::open) return Errc::connection_closed;
+  if (frames.empty()) return Errc::ok;
+  const std::size_t bound =
+      tls_ == nullptr ? frames.size() : TlsStream::ciphertext_bound_bytes(frames.size());
+  const MutableBytes room = send_queue_.reserve(bound);
+  if (room.empty()) return refuse(bound);
+  if (tls_ != nullptr) {
+    if (const Errc outcome = encrypt(frames); outcome != Errc::ok) return outcome;
+  } else {
+    std::memcpy(room.data(), frames.data(), frames.size());
+    send_queue_.commit(frames.size());
+  }
+  sent();
+  return Errc::ok;
+}
+
+Errc Connection::refuse(std::size_t bytes) noexcept {
+  ++counters_.sends_refused;
+  return bytes > services_.large.buffer_bytes() ? Errc::message_too_large : Errc::send_queue_full;
+}
+
+void Connection::sent() noexcept {
+  if (corks_ == 0) services_.flush(*this);
+  if (parts_ == nullptr || above_high_water_) return;
+  if (send_queue_.size() <= parts_->limits.send_high_water_bytes) [[likely]]
+    return;
+  above_high_water_ = true;
+  on_high_water(*this);
+}
+
+void Connection::uncork() noexcept {
+  ZW_ASSERT(corks_ > 0);
+  if (--corks_ == 0 && !send_queue_.empty()) services_.flush(*this);
+}
+
+void Connection::output_consume(std::size_t bytes) noexcept {
+  send_queue_.consume(bytes);
+  counters_.bytes_sent += bytes;
+  if (!on_written.empty()) on_written(*this, bytes, send_queue_.size());
+  if (!send_queue_.empty()) return;
+  if (pong_owed_ || close_owed_) [[unlikely]]
+    send_owed();
+  if (above_high_water_) [[unlikely]] {
+    above_high_water_ = false;
+    on_drained(*this);
+  }
+}
+
+Errc Connection::send_control(Opcode opcode, Bytes payload) noexcept {
+  if (payload.size() > kControlPayload_bytes_max) return Errc::frame_control_too_long;
+  if (close_sent_ || state_ == ConnectionState::closed || state_ == ConnectionState::opening) {
+    return Errc::connection_closed;
+  }
+  if (recorder_ != nullptr) record_control(false, opcode, payload);
+  const Errc outcome = send_frame(opcode, payload, false);
+  if (outcome == Errc::ok || opcode != Opcode::pong) return outcome;
+  pong_owed_ = true;
+  owed_bytes_ = static_cast<std::uint8_t>(payload.size());
+  if (!payload.empty()) std::memcpy(owed_.data(), payload.data(), payload.size());
+  return Errc::ok;
+}
+
+Errc Connection::ping(Bytes payload) noexcept {
+  return send_control(Opcode::ping, payload);
+}
+Errc Connection::pong(Bytes payload) noexcept {
+  return send_control(Opcode::pong, payload);
+}
+
+}  // namespace zenwire

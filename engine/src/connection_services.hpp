@@ -1,0 +1,67 @@
+#pragma once
+
+// ConnectionServices: what the connections of one reactor share. The reactor owns all of it; a test
+// makes its own.
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include <zenwire/base/bytes.hpp>
+#include <zenwire/base/callback.hpp>
+#include <zenwire/engine/buffer_pool.hpp>
+#include <zenwire/engine/connection.hpp>
+#include <zenwire/engine/io.hpp>
+#include <zenwire/engine/latency.hpp>
+#include <zenwire/engine/masking_keys.hpp>
+#include <zenwire/engine/recorder.hpp>
+
+namespace zenwire::detail {
+
+// Received messages of the burst in hand that are still to be recorded. Recording comes after
+// settle, so that the disk's page is not touched between the wire and the strategy; the payloads
+// stay where they are until the window moves.
+class UnrecordedMessages {
+ public:
+  struct Entry {
+    Recorder* recorder;
+    RecordView record;
+  };
+  static constexpr std::size_t kEntries_max = 128;
+
+  void add(Recorder& recorder, const RecordView& record) noexcept {
+    if (count_ == kEntries_max) [[unlikely]]
+      flush();
+    entries_[count_++] = {&recorder, record};
+  }
+  void flush() noexcept {
+    for (std::size_t i = 0; i < count_; ++i) entries_[i].recorder->append(entries_[i].record);
+    count_ = 0;
+  }
+  [[nodiscard]] bool empty() const noexcept { return count_ == 0; }
+
+ private:
+  std::size_t count_ = 0;
+  std::array<Entry, kEntries_max> entries_{};
+};
+
+struct ConnectionServices {
+  MaskingKeys& keys;
+  BufferPool& large;
+  TickSource ticks;
+  // Where a frame is put together before it is encrypted. One record of TLS holds at most this.
+  MutableBytes frame_scratch;
+  // Send what waits, now: the connection's output() has grown.
+  Callback<Connection&> flush;
+  // Look at the connection in this turn: it was resumed, is closing, or has ended.
+  Callback<Connection&> attention;
+  LatencyRecorder* latency = nullptr;
+  // Nanoseconds since 1970 of the turn in hand, for records of what is sent.
+  std::uint64_t wall_ns = 0;
+  std::uint64_t large_buffer_waits = 0;
+  UnrecordedMessages unrecorded = {};
+};
+
+inline constexpr std::size_t kFrameScratch_bytes = std::size_t{16} << 10;
+
+}  // namespace zenwire::detail

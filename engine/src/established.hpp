@@ -1,0 +1,31 @@
+#pragma once
+
+// Established: all that the set-up thread made for a connection that opened. It allocates; so it is
+// made, and freed, on that thread, and the reactor only borrows it for the connection's life.
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include <zenwire/codec/deflate.hpp>
+#include <zenwire/engine/io.hpp>
+#include <zenwire/engine/opening.hpp>
+#include <zenwire/engine/options.hpp>
+#include <zenwire/engine/tls.hpp>
+
+namespace zenwire::detail {
+
+struct Established {
+  Socket socket = kNoSocket;
+  Limits limits;
+  std::uint64_t close_timeout_ns = 0;
+  Opened opened;
+  std::optional<TlsStream> tls;
+  std::vector<std::byte> leftover;  // what came behind the header block, decrypted
+  std::unique_ptr<std::byte[]> deflate_memory;
+  Deflater deflater;
+  Inflater inflater;
+};
+
+}  // namespace zenwire::detail

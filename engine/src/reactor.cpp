@@ -1,0 +1,952 @@
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <new>
+#include <string>
+#include <vector>
+
+#include <pthread.h>
+#include <sched.h>
+#include <sys/mman.h>
+
+#include <zenwire/engine/reactor.hpp>
+#include <zenwire/engine/uring_io.hpp>
+
+#include "connection_services.hpp"
+#include "setup.hpp"
+
+namespace zenwire {
+namespace {
+
+using detail::Attempt;
+using detail::Setup;
+
+constexpr std::size_t kReaped_max = 256;
+// A connection that is always readable lets others have their turn after this many takes.
+constexpr int kTakesPerTurn_max = 4;
+constexpr std::size_t kOutboxRecordsPerTurn_max = 64;
+// While spinning, the clock is read for timers once in so many turns: a deadline is late by
+// microseconds at most.
+constexpr std::uint64_t kTurnsPerClockRead = 32;
+// A take of more than this is a burst: the acknowledgement is not worth a second call over it.
+constexpr std::size_t kPeek_bytes_max = 4096;
+// Every so many bursts the callbacks are timed, to find one that is too slow to be peeked.
+constexpr std::uint64_t kBurstsPerTiming = 16;
+// A sleeping reactor looks after messages that wait for room in a queue this often: their reader
+// rings no bell.
+constexpr Instant_ns kBacklogPeriod_ns = 100'000;
+// From one message as sent by a peer to the next there is this much at most around the payload.
+constexpr std::size_t kLargeSlack_bytes = std::size_t{64} << 10;
+constexpr std::size_t kKeyBlock_bytes = std::size_t{64} << 10;
+
+void log_to_stderr(void*, std::string_view line) noexcept {
+  std::fprintf(stderr, "zenwire: %.*s\n", static_cast<int>(line.size()), line.data());
+}
+
+// A connection's place in the reactor: its socket, its operations, its memory. Made at start, used
+// again and again.
+struct Slot {
+  Slot(Completion::Function on_readable, Completion::Function on_writable,
+       Callback<Timer&>::Function on_close_deadline, void* owner)
+      : readable(on_readable, this),
+        writable(on_writable, this),
+        close_deadline(Callback<Timer&>(on_close_deadline, this)),
+        reactor(owner) {}
+
+  Connection* connection = nullptr;
+  Attempt* attempt = nullptr;  // the keeper of what was set up
+  Socket socket = kNoSocket;
+  bool polled = false;     // the ring tells when it is readable; otherwise it is read in turn
+  bool ready = false;      // in `ready`
+  bool attention = false;  // in `attention`
+  bool peek = true;        // take by peek and settle
+  bool peek_allowed = true;
+  bool flushing = false;
+  bool ending = false;
+  bool reread = false;  // reading was withheld: read again when that ends
+  std::uint64_t bursts = 0;
+  std::uint32_t open_index = 0;
+
+  std::uint32_t index = 0;
+  MutableBytes receive_memory;
+  MutableBytes send_memory;
+  Completion readable;
+  Completion writable;
+  Timer close_deadline;
+  void* reactor;
+  alignas(Connection) std::byte storage[sizeof(Connection)];
+};
+
+struct Post {
+  Post* mailbox_next = nullptr;
+  Callback<Reactor&> call;
+};
+
+struct AttachedOutbox {
+  Outbox* outbox = nullptr;
+  Callback<const OutboxRefusal&> on_refused;
+};
+
+}  // namespace
+
+struct Reactor::Impl {
+  Impl(Reactor* reactor, const ReactorOptions& reactor_options, std::unique_ptr<Io> reactor_io,
+       std::unique_ptr<BufferPool> large_pool, MappedMemory buffer_memory);
+  ~Impl();
+  void make_slots();
+  void make_setup(std::unique_ptr<Io> setup_io, bool start_thread);
+
+  // Connections.
+  Slot* take_slot(Role role) noexcept;
+  void add_handlers(Connection& connection, const ConnectionHandlers& handlers) noexcept;
+  void release(Slot& slot) noexcept;
+  void release_when_idle(Slot& slot) noexcept;
+  Slot& slot_of(const Connection& connection) noexcept { return *slots[connection.id().index]; }
+  [[nodiscard]] Slot* find(std::uint32_t index, std::uint32_t epoch) noexcept;
+
+  // Hand-over.
+  void take_mail() noexcept;
+  void take_attempt(Attempt& attempt) noexcept;
+  void open(Slot& slot, Attempt& attempt) noexcept;
+  void refuse(Attempt& attempt) noexcept;
+  void choose_forms() noexcept;
+  void poll_readable(Slot& slot, bool wanted) noexcept;
+
+  // A turn.
+  bool turn(bool may_wait) noexcept;
+  bool reap(bool may_wait) noexcept;
+  [[nodiscard]] Instant_ns wait_until() noexcept;
+  bool drain_outboxes() noexcept;
+  ReadVerdict send_from(AttachedOutbox& attached, const OutboxView& view) noexcept;
+  Errc send_record(Connection& connection, const OutboxHeader& header, Bytes payload) noexcept;
+  bool read_open() noexcept;
+  bool read_ready() noexcept;
+  bool read(Slot& slot) noexcept;
+  bool take_burst(Slot& slot, MutableBytes space) noexcept;
+  bool no_bytes(Slot& slot, std::ptrdiff_t result) noexcept;
+  void settle(Slot& slot, std::size_t bytes) noexcept;
+  void choose_take(Slot& slot, std::size_t bytes, Instant_ns began_ns) noexcept;
+  void make_ready(Slot& slot) noexcept;
+  bool look_after() noexcept;
+  void look(Slot& slot) noexcept;
+  void end(Slot& slot) noexcept;
+  void expire_timers(bool worked) noexcept;
+
+  // Hooks of connections, completions, timers.
+  void flush(Connection& connection) noexcept;
+  void attend(Connection& connection) noexcept;
+  void on_readable(Slot& slot, Outcome outcome) noexcept;
+  void on_writable(Slot& slot, Outcome outcome) noexcept;
+  void hand_over(Attempt& attempt) noexcept;
+  void keep_keys() noexcept { keys.refill(); }
+  void fill_setup(MutableBytes bytes) noexcept { setup_random->random(bytes); }
+  void fill_reactor(MutableBytes bytes) noexcept { io->random(bytes); }
+
+  // The end.
+  void begin_stop() noexcept;
+  bool stopped() noexcept;
+
+  [[nodiscard]] bool slept_on() noexcept;
+  void log(std::string_view line) const noexcept { options.log(line); }
+
+  Reactor& self;
+  ReactorOptions options;
+  std::unique_ptr<Io> io;
+  Io* setup_random = nullptr;  // the set-up thread's Io, for masking keys
+  std::unique_ptr<BufferPool> large;
+  MappedMemory memory;
+  MaskingKeys keys;
+  std::vector<std::byte> scratch;
+  detail::ConnectionServices services;
+  TimerQueue timers;
+
+  std::vector<std::unique_ptr<Slot>> slots;
+  std::vector<std::uint32_t> free_slots;
+  std::vector<Slot*> open_slots;
+  std::vector<Slot*> ready_slots;
+  std::vector<Slot*> ready_now;
+  std::vector<Slot*> attention_slots;
+  std::vector<Slot*> attention_now;
+  std::uint32_t epoch_last = 0;
+  std::uint32_t in_use = 0;
+  bool direct = false;  // every open connection is read in turn
+
+  std::array<AttachedOutbox, kOutboxes_max> outboxes{};
+  std::size_t outbox_count = 0;
+
+  ReactorCounters counters;
+  Instant_ns idle_since_ns = 0;
+  bool stopping = false;
+  Instant_ns stop_deadline_ns = kNever_ns;
+
+  // Other threads'.
+  Mailbox<Attempt> arrivals;
+  Mailbox<Post> posts;
+  alignas(64) std::atomic<bool> sleeping{false};
+  std::atomic<bool> stop_requested{false};
+  std::atomic<std::int64_t> stop_after_ns{0};
+
+  std::unique_ptr<Setup> setup;  // last: its thread uses the others
+};
+
+// --- Construction.
+
+Reactor::Impl::Impl(Reactor* reactor, const ReactorOptions& reactor_options,
+                    std::unique_ptr<Io> reactor_io, std::unique_ptr<BufferPool> large_pool,
+                    MappedMemory buffer_memory)
+    : self(*reactor),
+      options(reactor_options),
+      io(std::move(reactor_io)),
+      setup_random(io.get()),
+      large(std::move(large_pool)),
+      memory(std::move(buffer_memory)),
+      keys(RandomFill::to<&Impl::fill_setup>(*this), RandomFill::to<&Impl::fill_reactor>(*this),
+           kKeyBlock_bytes),
+      scratch(detail::kFrameScratch_bytes),
+      services{.keys = keys,
+               .large = *large,
+               .ticks = io->ticks(),
+               .frame_scratch = scratch,
+               .flush = Callback<Connection&>::to<&Impl::flush>(*this),
+               .attention = Callback<Connection&>::to<&Impl::attend>(*this)},
+      timers(options.connections_max + kUserTimers_max) {
+  if (!options.log) options.log = Callback<std::string_view>(&log_to_stderr, nullptr);
+}
+
+Reactor::Impl::~Impl() {
+  if (setup != nullptr) setup->stop();
+  take_mail();
+  setup.reset();
+  for (Post* post = posts.take_all(); post != nullptr;) {
+    Post* next = post->mailbox_next;
+    delete post;
+    post = next;
+  }
+}
+
+namespace {
+
+std::size_t padded(std::size_t bytes) noexcept {
+  return BufferPool::stride_bytes(bytes);
+}
+
+std::size_t slot_bytes(const ReactorOptions& options) noexcept {
+  return padded(options.receive_buffer_bytes) + padded(options.send_buffer_bytes);
+}
+
+// The largest message, its frame's header or TLS records around it, and what else may wait before
+// and behind it.
+std::size_t large_bytes(const ReactorOptions& options) noexcept {
+  const auto message = static_cast<std::size_t>(options.message_bytes_max);
+  return message + message / 64 + kLargeSlack_bytes;
+}
+
+Result<void> pin_to_core(int core) {
+  cpu_set_t cores;
+  CPU_ZERO(&cores);
+  CPU_SET(static_cast<std::size_t>(core), &cores);
+  const int error = ::pthread_setaffinity_np(::pthread_self(), sizeof cores, &cores);
+  if (error == 0) return {};
+  return fail(Errc::affinity_refused, "core " + std::to_string(core) + ": " + std::strerror(error),
+              error);
+}
+
+}  // namespace
+
+Reactor::Reactor() noexcept = default;
+
+Result<std::unique_ptr<Reactor>> Reactor::create(const ReactorOptions& options) {
+  auto io = UringIo::create();
+  if (!io) return tl::unexpected<Error>(io.error());
+  auto setup_io = UringIo::create();
+  if (!setup_io) return tl::unexpected<Error>(setup_io.error());
+  auto reactor = create(options, {std::move(*io), std::move(*setup_io), true});
+  if (!reactor) return reactor;
+  const RingReport ring = static_cast<UringIo&>((*reactor)->io()).report();
+  const std::string core = options.core >= 0 ? "core " + std::to_string(options.core) : "any core";
+  (*reactor)->impl_->log("io_uring with " + std::to_string(ring.operations) + " operations" +
+                         (ring.defer_taskrun ? ", deferred task work" : "") + "; " +
+                         crypto_report().text + "; " + core);
+  return reactor;
+}
+
+Result<std::unique_ptr<Reactor>> Reactor::create(const ReactorOptions& options, ReactorIo ios) {
+  if (auto valid = options.validate(); !valid) return tl::unexpected<Error>(valid.error());
+  const MappedMemoryOptions memory_options{.prefault = options.prefault,
+                                           .huge_pages = options.huge_pages};
+  auto large = BufferPool::make({large_bytes(options), options.large_buffers, memory_options});
+  if (!large) return tl::unexpected<Error>(large.error());
+  auto memory = MappedMemory::make(options.connections_max * slot_bytes(options), memory_options);
+  if (!memory) return tl::unexpected<Error>(memory.error());
+  if (options.lock_memory && ::mlockall(MCL_CURRENT | MCL_FUTURE) != 0) {
+    return fail(Errc::memory_lock_refused, std::string("mlockall: ") + std::strerror(errno), errno);
+  }
+  std::unique_ptr<Reactor> reactor(new Reactor);
+  reactor->impl_ = std::make_unique<Impl>(reactor.get(), options, std::move(ios.reactor),
+                                          std::move(*large), std::move(*memory));
+  reactor->impl_->make_slots();
+  reactor->impl_->make_setup(std::move(ios.setup), ios.start_setup_thread);
+  return reactor;
+}
+
+void Reactor::Impl::make_setup(std::unique_ptr<Io> setup_io, bool start_thread) {
+  setup_random = setup_io.get();
+  setup = std::make_unique<Setup>(
+      std::move(setup_io), options.connections_max,
+      Setup::Hooks{.hand_over = Callback<Attempt&>::to<&Impl::hand_over>(*this),
+                   .log = options.log,
+                   .idle = Callback<>::to<&Impl::keep_keys>(*this)});
+  if (start_thread) setup->start();
+}
+
+void Reactor::Impl::make_slots() {
+  for (std::uint32_t i = 0; i < options.connections_max; ++i) {
+    auto slot = std::make_unique<Slot>(
+        [](void* owner, Outcome outcome) noexcept {
+          auto& at = *static_cast<Slot*>(owner);
+          static_cast<Impl*>(at.reactor)->on_readable(at, outcome);
+        },
+        [](void* owner, Outcome outcome) noexcept {
+          auto& at = *static_cast<Slot*>(owner);
+          static_cast<Impl*>(at.reactor)->on_writable(at, outcome);
+        },
+        [](void* owner, Timer&) noexcept {
+          auto& at = *static_cast<Slot*>(owner);
+          at.connection->close_deadline_passed();
+          static_cast<Impl*>(at.reactor)->look(at);
+        },
+        this);
+    std::byte* const base = memory.data() + i * slot_bytes(options);
+    slot->index = i;
+    slot->receive_memory = {base, options.receive_buffer_bytes};
+    slot->send_memory = {base + padded(options.receive_buffer_bytes), options.send_buffer_bytes};
+    slots.push_back(std::move(slot));
+    free_slots.push_back(options.connections_max - 1 - i);
+  }
+  for (auto* list : {&open_slots, &ready_slots, &ready_now, &attention_slots, &attention_now}) {
+    list->reserve(options.connections_max);
+  }
+}
+
+Reactor::~Reactor() {
+  if (impl_ == nullptr) return;
+  stop(std::chrono::nanoseconds(0));
+  while (poll(false)) {
+  }
+}
+
+// --- Connections.
+
+Slot* Reactor::Impl::take_slot(Role role) noexcept {
+  if (free_slots.empty()) return nullptr;
+  Slot& slot = *slots[free_slots.back()];
+  free_slots.pop_back();
+  ++in_use;
+  ZW_ASSERT(slot.connection == nullptr && slot.socket == kNoSocket);
+  slot.connection = new (slot.storage)
+      Connection(services, {slot.index, ++epoch_last}, role, slot.receive_memory, slot.send_memory);
+  slot.peek = slot.peek_allowed = true;
+  slot.ending = slot.flushing = slot.reread = false;
+  slot.bursts = 0;
+  return &slot;
+}
+
+void Reactor::Impl::add_handlers(Connection& connection,
+                                 const ConnectionHandlers& handlers) noexcept {
+  // A fresh table has room for one, so the ids are not looked at: who wants them adds the handlers
+  // himself.
+  if (handlers.on_open) static_cast<void>(connection.on_open.add(handlers.on_open));
+  if (handlers.on_message) static_cast<void>(connection.on_message.add(handlers.on_message));
+  if (handlers.on_control) static_cast<void>(connection.on_control.add(handlers.on_control));
+  if (handlers.on_closed) static_cast<void>(connection.on_closed.add(handlers.on_closed));
+  if (handlers.on_failed) static_cast<void>(connection.on_failed.add(handlers.on_failed));
+}
+
+Slot* Reactor::Impl::find(std::uint32_t index, std::uint32_t epoch) noexcept {
+  if (index >= slots.size()) return nullptr;
+  Slot& slot = *slots[index];
+  if (slot.connection == nullptr || slot.ending) return nullptr;
+  return epoch == OutboxTarget::kAnyEpoch || slot.connection->id().epoch == epoch ? &slot : nullptr;
+}
+
+// The kernel must let go of the socket before it is closed, and of the completions before they are
+// used again.
+void Reactor::Impl::release_when_idle(Slot& slot) noexcept {
+  ZW_ASSERT(slot.ending);
+  if (slot.readable.submitted() || slot.writable.submitted()) {
+    io->submit_cancel(slot.readable);
+    io->submit_cancel(slot.writable);
+    return;
+  }
+  release(slot);
+}
+
+void Reactor::Impl::release(Slot& slot) noexcept {
+  if (slot.socket != kNoSocket) io->close(slot.socket);
+  slot.socket = kNoSocket;
+  slot.connection->~Connection();
+  slot.connection = nullptr;
+  if (slot.attempt != nullptr) {
+    slot.attempt->established.socket = kNoSocket;
+    slot.attempt->done = true;
+    setup->post(*slot.attempt);
+    slot.attempt = nullptr;
+  }
+  free_slots.push_back(slot.index);
+  --in_use;
+}
+
+// --- Hand-over from the set-up thread.
+
+void Reactor::Impl::hand_over(Attempt& attempt) noexcept {
+  arrivals.post(attempt);
+  self.doorbell();
+}
+
+void Reactor::Impl::take_mail() noexcept {
+  for (Attempt* attempt = arrivals.take_all(); attempt != nullptr;) {
+    Attempt* next = attempt->mailbox_next;
+    take_attempt(*attempt);
+    attempt = next;
+  }
+  for (Post* post = posts.take_all(); post != nullptr;) {
+    Post* next = post->mailbox_next;
+    post->call(self);
+    delete post;
+    post = next;
+  }
+}
+
+void Reactor::Impl::take_attempt(Attempt& attempt) noexcept {
+  services.wall_ns = io->wall_ns();
+  if (attempt.role == Role::server) {
+    Slot* slot = stopping ? nullptr : take_slot(Role::server);
+    if (slot == nullptr) return refuse(attempt);
+    open(*slot, attempt);
+    return;
+  }
+  Slot* slot = find(attempt.id.index, attempt.id.epoch);
+  if (slot == nullptr) return refuse(attempt);
+  if (attempt.succeeded) {
+    open(*slot, attempt);
+    return;
+  }
+  ++counters.connections_failed;
+  slot->attempt = &attempt;
+  slot->connection->on_failed(*slot->connection, attempt.failure);
+  slot->ending = true;
+  release(*slot);
+}
+
+void Reactor::Impl::refuse(Attempt& attempt) noexcept {
+  ++counters.accepts_refused;
+  if (attempt.established.socket != kNoSocket) io->close(attempt.established.socket);
+  attempt.established.socket = kNoSocket;
+  attempt.done = true;
+  setup->post(attempt);
+}
+
+void Reactor::Impl::open(Slot& slot, Attempt& attempt) noexcept {
+  slot.attempt = &attempt;
+  slot.socket = attempt.established.socket;
+  slot.polled = false;
+  slot.open_index = static_cast<std::uint32_t>(open_slots.size());
+  open_slots.push_back(&slot);
+  ++counters.connections_opened;
+  choose_forms();
+  slot.connection->open(attempt.established);
+  if (attempt.on_accepted) attempt.on_accepted(*slot.connection);
+  if (stopping) static_cast<void>(slot.connection->close(CloseCode::going_away));
+  make_ready(slot);
+  attend(*slot.connection);
+  setup->keep_keys_fresh(true);
+}
+
+// Up to a few connections are fastest read in turn; more are told of by the ring. What may sleep
+// needs the ring.
+void Reactor::Impl::choose_forms() noexcept {
+  direct = options.idle == Idle::spin && open_slots.size() <= options.spin_sockets_max;
+  for (Slot* slot : open_slots) poll_readable(*slot, !direct);
+}
+
+void Reactor::Impl::poll_readable(Slot& slot, bool wanted) noexcept {
+  if (slot.polled == wanted) return;
+  slot.polled = wanted;
+  if (!wanted) {
+    io->submit_cancel(slot.readable);
+  } else if (!slot.readable.submitted()) {  // else its last outcome is on its way, and re-arms
+    io->submit_poll(slot.readable, slot.socket, PollFor::readable, true);
+    make_ready(slot);
+  }
+}
+
+void Reactor::Impl::on_readable(Slot& slot, Outcome outcome) noexcept {
+  if (slot.ending) {
+    if (!outcome.more) release_when_idle(slot);
+    return;
+  }
+  if (outcome.result >= 0) make_ready(slot);
+  if (outcome.more || !slot.polled) return;
+  io->submit_poll(slot.readable, slot.socket, PollFor::readable, true);
+  make_ready(slot);
+}
+
+void Reactor::Impl::on_writable(Slot& slot, Outcome) noexcept {
+  if (slot.ending) return release_when_idle(slot);
+  flush(*slot.connection);
+  look(slot);
+}
+
+// --- A turn.
+
+bool Reactor::Impl::turn(bool may_wait) noexcept {
+  ++counters.turns;
+  if (stop_requested.load(std::memory_order_relaxed) && !stopping) [[unlikely]]
+    begin_stop();
+  bool worked = drain_outboxes();
+  take_mail();
+  worked |= reap(may_wait && !worked);
+  worked |= direct ? read_open() : false;
+  worked |= read_ready();
+  worked |= look_after();
+  expire_timers(worked);
+  return !stopping || !stopped();
+}
+
+bool Reactor::Impl::reap(bool may_wait) noexcept {
+  std::array<Reaped, kReaped_max> reaped;
+  std::size_t count = 0;
+  const Instant_ns wait_until_ns = may_wait && ready_slots.empty() ? wait_until() : 0;
+  if (wait_until_ns == 0) {
+    count = io->reap(reaped, 0);
+  } else {
+    // Announced first, looked again second: whoever put something in before the look is seen,
+    // whoever after it sees the announcement and wakes us. Both sides need sequential consistency
+    // between their store and their load.
+    sleeping.store(true, std::memory_order_seq_cst);
+    count = io->reap(reaped, slept_on() ? 0 : wait_until_ns);
+    sleeping.store(false, std::memory_order_relaxed);
+  }
+  for (std::size_t i = 0; i < count; ++i) reaped[i].completion->complete(reaped[i].outcome);
+  return count != 0;
+}
+
+// 0: not now.
+Instant_ns Reactor::Impl::wait_until() noexcept {
+  if (options.idle == Idle::spin) return 0;
+  const Instant_ns now = io->now();
+  if (options.idle == Idle::spin_then_block) {
+    if (idle_since_ns == 0) idle_since_ns = now;
+    if (now - idle_since_ns < static_cast<Instant_ns>(options.spin_for.count())) return 0;
+  }
+  Instant_ns until_ns = timers.next_deadline_ns();
+  if (stopping) until_ns = std::min(until_ns, stop_deadline_ns);
+  if (!attention_slots.empty()) until_ns = std::min(until_ns, now + kBacklogPeriod_ns);
+  return std::max<Instant_ns>(until_ns, 1);
+}
+
+// Something came for a reactor that is about to sleep.
+bool Reactor::Impl::slept_on() noexcept {
+  if (arrivals.has_mail() || posts.has_mail() ||
+      stop_requested.load(std::memory_order_relaxed) != stopping)
+    return true;
+  for (std::size_t i = 0; i < outbox_count; ++i) {
+    if (outboxes[i].outbox->try_read()) return true;
+  }
+  return false;
+}
+
+void Reactor::Impl::expire_timers(bool worked) noexcept {
+  if (worked) idle_since_ns = 0;
+  const bool clock_is_due = options.idle != Idle::spin || counters.turns % kTurnsPerClockRead == 0;
+  if (timers.count() == 0 || !clock_is_due) return;
+  timers.expire(io->now());
+}
+
+// --- Sending from other threads.
+
+bool Reactor::Impl::drain_outboxes() noexcept {
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < outbox_count; ++i) {
+    AttachedOutbox& attached = outboxes[i];
+    count += attached.outbox->read_batch(
+        [&](const OutboxView& view) noexcept { return send_from(attached, view); },
+        kOutboxRecordsPerTurn_max);
+  }
+  return count != 0;
+}
+
+// A record that finds no room stays in front, so that the outbox fills and its writer sees it; one
+// that cannot be sent at all is told.
+ReadVerdict Reactor::Impl::send_from(AttachedOutbox& attached, const OutboxView& view) noexcept {
+  const OutboxHeader header = view.header();
+  Slot* slot = find(header.connection, header.epoch);
+  const Errc outcome = slot == nullptr ? Errc::connection_unknown
+                                       : send_record(*slot->connection, header, view.payload());
+  if (outcome == Errc::send_queue_full) return ReadVerdict::keep;
+  ++counters.outbox_records;
+  if (outcome != Errc::ok) {
+    ++counters.outbox_refused;
+    if (attached.on_refused)
+      attached.on_refused({header.tag, {header.connection, header.epoch}, outcome});
+  } else if (services.latency != nullptr && header.marks.cause_ticks != 0) {
+    services.latency->mark(Stage::sent, header.marks.cause_ticks, services.ticks.now());
+  }
+  return ReadVerdict::next;
+}
+
+Errc Reactor::Impl::send_record(Connection& connection, const OutboxHeader& header,
+                                Bytes payload) noexcept {
+  switch (header.kind) {
+    case OutboxKind::text: return connection.send(Opcode::text, payload);
+    case OutboxKind::binary: return connection.send(Opcode::binary, payload);
+    case OutboxKind::ping: return connection.ping(payload);
+    case OutboxKind::pong: return connection.pong(payload);
+    case OutboxKind::preformatted: return connection.send_frames(payload);
+    case OutboxKind::close:
+      return connection.close(header.close_code != 0 ? header.close_code : CloseCode::no_status,
+                              as_text(payload));
+  }
+  return Errc::invalid_option;
+}
+
+// --- Receiving.
+
+void Reactor::Impl::make_ready(Slot& slot) noexcept {
+  if (slot.ready || slot.ending) return;
+  slot.ready = true;
+  ready_slots.push_back(&slot);
+}
+
+bool Reactor::Impl::read_open() noexcept {
+  bool worked = false;
+  // By index: a callback may end a connection, which takes the last one's place.
+  for (std::size_t i = 0; i < open_slots.size(); ++i) worked |= read(*open_slots[i]);
+  return worked;
+}
+
+bool Reactor::Impl::read_ready() noexcept {
+  if (ready_slots.empty()) return false;
+  ready_now.swap(ready_slots);
+  bool worked = false;
+  for (Slot* slot : ready_now) {
+    slot->ready = false;
+    if (slot->ending || slot->connection == nullptr || slot->socket == kNoSocket) continue;
+    int takes = 0;
+    while (takes < kTakesPerTurn_max && read(*slot)) ++takes;
+    worked |= takes > 0;
+    if (takes == kTakesPerTurn_max && slot->polled) make_ready(*slot);
+  }
+  ready_now.clear();
+  return worked;
+}
+
+// One take. True if there may be more at once.
+bool Reactor::Impl::read(Slot& slot) noexcept {
+  if (slot.ending) return false;
+  const MutableBytes space = slot.connection->receive_space();
+  if (space.empty()) [[unlikely]] {  // reading is withheld: looked at again when that ends
+    if (!slot.connection->paused()) attend(*slot.connection);
+    slot.reread = true;
+    return false;
+  }
+  return take_burst(slot, space);
+}
+
+// Order: take, callbacks and their sends, settle, record (see docs/architecture.md).
+bool Reactor::Impl::take_burst(Slot& slot, MutableBytes space) noexcept {
+  const bool peek = slot.peek;
+  const std::ptrdiff_t taken =
+      io->take(slot.socket, space, peek ? TakeMode::peek : TakeMode::consume);
+  if (taken <= 0) return no_bytes(slot, taken);
+  const auto bytes = static_cast<std::size_t>(taken);
+  counters.bytes_received += bytes;
+  const bool timed = peek && slot.bursts++ % kBurstsPerTiming == 0;
+  const Instant_ns began_ns = timed ? io->now() : 0;
+  services.wall_ns = io->wall_ns();
+  slot.connection->received(bytes, services.ticks.now(), services.wall_ns);
+  slot.connection->process();
+  if (peek) settle(slot, bytes);
+  services.unrecorded.flush();
+  choose_take(slot, bytes, began_ns);
+  look(slot);
+  return !slot.ending && (bytes == space.size() || !slot.polled || peek);
+}
+
+bool Reactor::Impl::no_bytes(Slot& slot, std::ptrdiff_t result) noexcept {
+  if (result == -EAGAIN || result == -EINTR) [[likely]]
+    return false;
+  services.wall_ns = io->wall_ns();
+  if (result == 0) {
+    slot.connection->end_of_stream();
+  } else {
+    const auto error = static_cast<int>(-result);
+    slot.connection->transport_lost(Error(Errc::connection_lost, std::strerror(error), error));
+  }
+  look(slot);
+  return false;
+}
+
+void Reactor::Impl::settle(Slot& slot, std::size_t bytes) noexcept {
+  const std::ptrdiff_t settled = io->settle(slot.socket, bytes);
+  if (settled == static_cast<std::ptrdiff_t>(bytes)) [[likely]]
+    return;
+  // The bytes have been delivered; a second delivery would be worse than an end.
+  const int error = settled < 0 ? static_cast<int>(-settled) : EIO;
+  slot.connection->transport_lost(
+      Error(Errc::connection_lost,
+            std::string("received bytes could not be settled: ") + std::strerror(error), error));
+}
+
+void Reactor::Impl::choose_take(Slot& slot, std::size_t bytes, Instant_ns began_ns) noexcept {
+  if (began_ns != 0 &&
+      io->now() - began_ns > static_cast<Instant_ns>(options.slow_callback.count())) [[unlikely]] {
+    slot.peek_allowed = false;
+    ++counters.peeks_switched_off;
+  }
+  slot.peek = slot.peek_allowed && bytes <= kPeek_bytes_max;
+}
+
+// --- What needs more than its bytes moved.
+
+void Reactor::Impl::attend(Connection& connection) noexcept {
+  Slot& slot = slot_of(connection);
+  if (slot.attention || slot.ending) return;
+  slot.attention = true;
+  attention_slots.push_back(&slot);
+}
+
+bool Reactor::Impl::look_after() noexcept {
+  if (attention_slots.empty()) return false;
+  attention_now.swap(attention_slots);
+  bool worked = false;
+  for (Slot* slot : attention_now) {
+    slot->attention = false;
+    if (slot->ending || slot->connection == nullptr || slot->socket == kNoSocket) continue;
+    const std::uint64_t before = slot->connection->counters().messages_received;
+    look(*slot);
+    worked |= slot->ending || slot->connection->counters().messages_received != before;
+  }
+  attention_now.clear();
+  return worked;
+}
+
+void Reactor::Impl::look(Slot& slot) noexcept {
+  Connection& connection = *slot.connection;
+  if (slot.ending) return;
+  if (connection.has_backlog()) [[unlikely]] {
+    connection.process();
+    services.unrecorded.flush();
+    if (connection.has_backlog()) attend(connection);
+  }
+  if (slot.reread && !connection.paused() && !connection.has_backlog()) [[unlikely]] {
+    slot.reread = false;
+    make_ready(slot);
+  }
+  if (connection.state() == ConnectionState::open) [[likely]] {
+    if (connection.is_finished()) end(slot);
+    return;
+  }
+  if (connection.closing() && !slot.close_deadline.armed()) {
+    timers.arm(slot.close_deadline, io->now() + slot.attempt->established.close_timeout_ns);
+  }
+  if (connection.take_half_close()) io->shutdown_send(slot.socket);
+  if (connection.is_finished()) end(slot);
+}
+
+void Reactor::Impl::end(Slot& slot) noexcept {
+  services.unrecorded.flush();
+  if (!slot.connection->finish()) {  // its queue has no room for the news
+    attend(*slot.connection);
+    return;
+  }
+  slot.ending = true;
+  ++counters.connections_closed;
+  timers.cancel(slot.close_deadline);
+  Slot* const last = open_slots.back();
+  open_slots[slot.open_index] = last;
+  last->open_index = slot.open_index;
+  open_slots.pop_back();
+  choose_forms();
+  if (open_slots.empty()) setup->keep_keys_fresh(false);
+  release_when_idle(slot);
+}
+
+// --- Sending.
+
+// A send in a callback of a flush finds it under way and leaves the bytes to it.
+void Reactor::Impl::flush(Connection& connection) noexcept {
+  Slot& slot = slot_of(connection);
+  if (slot.flushing || slot.writable.submitted() || slot.socket == kNoSocket || slot.ending) return;
+  slot.flushing = true;
+  while (!connection.output().empty()) {
+    const std::ptrdiff_t sent = io->send(slot.socket, connection.output());
+    if (sent > 0) [[likely]] {
+      counters.bytes_sent += static_cast<std::size_t>(sent);
+      connection.output_consume(static_cast<std::size_t>(sent));
+    } else if (sent == -EAGAIN) {
+      io->submit_poll(slot.writable, slot.socket, PollFor::writable, false);
+      break;
+    } else if (sent != -EINTR) {
+      const auto error = static_cast<int>(-sent);
+      connection.fail_send(
+          Error(Errc::connection_lost, std::string("send: ") + std::strerror(error), error));
+      break;
+    }
+  }
+  slot.flushing = false;
+}
+
+// --- The end.
+
+void Reactor::Impl::begin_stop() noexcept {
+  stopping = true;
+  stop_deadline_ns =
+      io->now() + static_cast<Instant_ns>(stop_after_ns.load(std::memory_order_relaxed));
+  while (drain_outboxes()) {
+  }
+  setup->request_stop();
+  for (Slot* slot : open_slots) static_cast<void>(slot->connection->close(CloseCode::going_away));
+}
+
+bool Reactor::Impl::stopped() noexcept {
+  if (in_use == 0) return true;
+  if (io->now() < stop_deadline_ns) return false;
+  for (auto& slot : slots) {
+    if (slot->connection != nullptr && !slot->ending && slot->socket != kNoSocket) {
+      slot->connection->deliver_to(nullptr);
+      slot->connection->abort(Errc::aborted);
+    }
+  }
+  return false;
+}
+
+// --- The public face.
+
+Result<ConnectionId> Reactor::connect(const ConnectOptions& options,
+                                      const ConnectionHandlers& handlers) {
+  Impl& impl = *impl_;
+  if (impl.stopping || impl.stop_requested.load(std::memory_order_relaxed))
+    return fail(Errc::reactor_stopping);
+  if (auto valid = options.validate(); !valid) return tl::unexpected<Error>(valid.error());
+  if (options.limits.message_bytes_max > impl.options.message_bytes_max) {
+    return fail(Errc::contradictory_options,
+                "message_bytes_max of the connection is above the reactor's");
+  }
+  auto url = parse_url(options.url);
+  if (!url) return tl::unexpected<Error>(url.error());
+  Slot* slot = impl.take_slot(Role::client);
+  if (slot == nullptr)
+    return fail(Errc::connections_exhausted, std::to_string(impl.options.connections_max));
+  impl.add_handlers(*slot->connection, handlers);
+  const ConnectionId id = slot->connection->id();
+  impl.setup->post(*new Attempt(*impl.setup, id, options, std::move(*url)));
+  return id;
+}
+
+Result<Address> Reactor::listen(const ListenOptions& options) {
+  Impl& impl = *impl_;
+  if (auto valid = options.validate(); !valid) return tl::unexpected<Error>(valid.error());
+  if (options.limits.message_bytes_max > impl.options.message_bytes_max) {
+    return fail(Errc::contradictory_options,
+                "message_bytes_max of the listener is above the reactor's");
+  }
+  const auto address = Address::from_literal(options.address, options.port);
+  if (!address)
+    return fail(Errc::invalid_option, "address: \"" + options.address + "\" is not an IP address");
+  std::unique_ptr<TlsContext> tls;
+  if (options.secure) {
+    auto context = TlsContext::server(options.tls);
+    if (!context) return tl::unexpected<Error>(context.error());
+    tls = std::make_unique<TlsContext>(std::move(*context));
+  }
+  const auto socket = impl.io->open_listener(*address, options.socket);
+  if (!socket) return tl::unexpected<Error>(socket.error());
+  auto listener = std::make_unique<detail::Listener>(*impl.setup, *socket, options);
+  listener->tls = std::move(tls);
+  impl.setup->post_listener(std::move(listener));
+  return impl.io->local_address(*socket);
+}
+
+Connection* Reactor::find(ConnectionId id) noexcept {
+  Slot* slot = id ? impl_->find(id.index, id.epoch) : nullptr;
+  return slot != nullptr ? slot->connection : nullptr;
+}
+
+Result<void> Reactor::attach(Outbox& outbox, Callback<const OutboxRefusal&> on_refused) {
+  if (impl_->outbox_count == kOutboxes_max)
+    return fail(Errc::invalid_option, "more outboxes than kOutboxes_max");
+  impl_->outboxes[impl_->outbox_count++] = {&outbox, on_refused};
+  return {};
+}
+
+void Reactor::detach(Outbox& outbox) noexcept {
+  for (std::size_t i = 0; i < impl_->outbox_count; ++i) {
+    if (impl_->outboxes[i].outbox != &outbox) continue;
+    impl_->outboxes[i] = impl_->outboxes[--impl_->outbox_count];
+    return;
+  }
+}
+
+void Reactor::measure_into(LatencyRecorder* latency) noexcept {
+  impl_->services.latency = latency;
+}
+void Reactor::arm(Timer& timer, Instant_ns deadline_ns) noexcept {
+  impl_->timers.arm(timer, deadline_ns);
+}
+void Reactor::cancel(Timer& timer) noexcept {
+  impl_->timers.cancel(timer);
+}
+Instant_ns Reactor::now_ns() noexcept {
+  return impl_->io->now();
+}
+
+Result<void> Reactor::run() {
+  if (impl_->options.core >= 0) {
+    if (auto pinned = pin_to_core(impl_->options.core); !pinned) return pinned;
+  }
+  while (impl_->turn(true)) {
+  }
+  return {};
+}
+
+bool Reactor::poll(bool may_wait) {
+  return impl_->turn(may_wait);
+}
+void Reactor::step_setup() {
+  impl_->setup->step(false);
+}
+
+void Reactor::stop(std::chrono::nanoseconds deadline) noexcept {
+  impl_->stop_after_ns.store(deadline.count(), std::memory_order_relaxed);
+  impl_->stop_requested.store(true, std::memory_order_seq_cst);
+  impl_->io->wake();
+}
+
+void Reactor::post(Callback<Reactor&> call) {
+  auto* post = new Post{.call = call};
+  impl_->posts.post(*post);
+  doorbell();
+}
+
+void Reactor::doorbell() noexcept {
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (impl_->sleeping.load(std::memory_order_relaxed)) impl_->io->wake();
+}
+
+const ReactorCounters& Reactor::counters() const noexcept {
+  return impl_->counters;
+}
+std::uint32_t Reactor::connections_open() const noexcept {
+  return static_cast<std::uint32_t>(impl_->open_slots.size());
+}
+const ReactorOptions& Reactor::options() const noexcept {
+  return impl_->options;
+}
+Io& Reactor::io() noexcept {
+  return *impl_->io;
+}
+
+}  // namespace zenwire

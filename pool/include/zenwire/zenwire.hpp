@@ -1,0 +1,13 @@
+#pragma once
+
+// All of zenwire for a program that connects, receives, sends and records.
+
+#include <zenwire/engine/certificate.hpp>
+#include <zenwire/engine/connection.hpp>
+#include <zenwire/engine/latest.hpp>
+#include <zenwire/engine/message_queue.hpp>
+#include <zenwire/engine/options.hpp>
+#include <zenwire/engine/reactor.hpp>
+#include <zenwire/engine/recorder.hpp>
+#include <zenwire/engine/recording.hpp>
+#include <zenwire/engine/replay.hpp>
