@@ -43,6 +43,8 @@ constexpr Row kRows[] = {
      "a subprotocol is not a token or is given twice", "mend the list of subprotocols"},
     {Errc::file_unreadable, C::invalid_option, "file_unreadable",
      "a file that an option names cannot be read", "check the path and the permissions"},
+    {Errc::base64_invalid, C::invalid_option, "base64_invalid",
+     "a text is not canonical base64", "see the position in the detail"},
 
     {Errc::name_not_resolved, C::not_reachable, "name_not_resolved",
      "the host name does not resolve", "check the name and the resolver (getent hosts NAME)"},
@@ -292,7 +294,7 @@ std::string_view name(Condition value) noexcept {
 Error::Error(Errc code, std::string_view detail, int os_error) noexcept
     : code_(code), os_error_(os_error) {
   detail_bytes_ = static_cast<std::uint16_t>(std::min(detail.size(), kDetail_bytes));
-  std::memcpy(detail_, detail.data(), detail_bytes_);
+  if (detail_bytes_ > 0) std::memcpy(detail_, detail.data(), detail_bytes_);
 }
 
 }  // namespace zenwire

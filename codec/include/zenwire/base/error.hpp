@@ -43,6 +43,7 @@ enum class Errc : std::uint16_t {
   header_invalid,
   subprotocol_invalid,
   file_unreadable,
+  base64_invalid,
 
   // Resolving and connecting.
   name_not_resolved,
