@@ -21,9 +21,12 @@ endif()
 include(ZenwireFastWolfssl)
 zenwire_require_fast_wolfssl(${WOLFSSL_INCLUDE_DIR})
 
+# wolfSSL takes its random bytes from a function of the engine's. A linker that reads the engine's archive first may not
+# yet want it then, so it is asked for by name (-u).
 add_library(zenwire_wolfssl UNKNOWN IMPORTED)
 set_target_properties(zenwire_wolfssl PROPERTIES IMPORTED_LOCATION ${WOLFSSL_LIBRARY}
-  INTERFACE_INCLUDE_DIRECTORIES ${WOLFSSL_INCLUDE_DIR} INTERFACE_LINK_LIBRARIES m)
+  INTERFACE_INCLUDE_DIRECTORIES ${WOLFSSL_INCLUDE_DIR} INTERFACE_LINK_LIBRARIES m
+  INTERFACE_LINK_OPTIONS LINKER:-u,zenwire_rand_generate_block)
 
 # rapidcheck's own CMake package knows nothing of its gtest header, which Debian installs beside the others.
 if(ZENWIRE_DEVELOPER)
