@@ -131,6 +131,7 @@ enum class Errc : std::uint16_t {
 
   // Recordings.
   recording_unwritable,
+  recording_busy,
   recording_disk_full,
   recording_failed,
   recording_malformed,

@@ -1,0 +1,98 @@
+// The AVX-512 kernels, which let the vector unit expand and compress bytes (VBMI2). All stores are
+// masked: nothing is written behind the result.
+
+#include <bit>
+#include <cstdint>
+
+#include <immintrin.h>
+
+#include "json_string_kernels.hpp"
+
+#define ZW_AVX512 [[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi2,bmi,bmi2,popcnt")]]
+
+namespace zenwire::detail {
+
+namespace {
+
+constexpr std::size_t kNarrow = 32;  // bytes in, as they may double
+constexpr std::size_t kWide = 64;
+
+ZW_AVX512 inline std::uint64_t first_bits(std::size_t count) noexcept {
+  return _bzhi_u64(~std::uint64_t{0}, static_cast<unsigned>(count));
+}
+
+// Each byte becomes the pair {backslash, byte}; the backslashes of bytes that need none are then
+// compressed away.
+ZW_AVX512 JsonEscaped escape_avx512(char* to, const char* from, std::size_t count) noexcept {
+  const char* const begin = to;
+  __m256i seen = _mm256_setzero_si256();
+  while (count != 0) {
+    const std::size_t now = count < kNarrow ? count : kNarrow;
+    const std::uint64_t live = first_bits(now);
+    const auto live32 = static_cast<__mmask32>(live);
+    const __m256i block = _mm256_maskz_loadu_epi8(live32, from);
+    seen = _mm256_or_si256(seen, block);
+    if (_mm256_mask_cmplt_epu8_mask(live32, block, _mm256_set1_epi8(0x20)) != 0) [[unlikely]] {
+      to = escape_scalar(to, from, now);
+    } else {
+      const std::uint32_t specials = _mm256_cmpeq_epi8_mask(block, _mm256_set1_epi8('"')) |
+                                     _mm256_cmpeq_epi8_mask(block, _mm256_set1_epi8('\\'));
+      const __m512i pairs = _mm512_or_si512(_mm512_slli_epi16(_mm512_cvtepu8_epi16(block), 8),
+                                            _mm512_set1_epi16('\\'));
+      const std::uint64_t kept =
+          _pdep_u64(live, 0xaaaaaaaaaaaaaaaa) | _pdep_u64(specials, 0x5555555555555555);
+      const std::size_t bytes = now + static_cast<std::size_t>(std::popcount(specials));
+      _mm512_mask_storeu_epi8(to, first_bits(bytes), _mm512_maskz_compress_epi8(kept, pairs));
+      to += bytes;
+    }
+    from += now;
+    count -= now;
+  }
+  return {static_cast<std::size_t>(to - begin), _mm256_movepi8_mask(seen) == 0};
+}
+
+// As in the AVX2 kernel, over 64 bytes.
+inline std::uint64_t escape_begins(std::uint64_t backslashes) noexcept {
+  constexpr std::uint64_t kOdd = 0xaaaaaaaaaaaaaaaa;
+  const std::uint64_t maybe_escaped = backslashes << 1;
+  const std::uint64_t series = ((maybe_escaped | kOdd) - backslashes) ^ kOdd;
+  return series & backslashes;
+}
+
+ZW_AVX512 std::size_t unescape_avx512(char* to, const char* from, std::size_t count) noexcept {
+  const char* const end = from + count;
+  Unescaping at{to, from};
+  while (at.from < end) {
+    const auto left = static_cast<std::size_t>(end - at.from);
+    std::size_t now = left < kWide ? left : kWide;
+    const std::uint64_t live = first_bits(now);
+    const __m512i block = _mm512_maskz_loadu_epi8(live, at.from);
+    const std::uint64_t backslashes = _mm512_cmpeq_epi8_mask(block, _mm512_set1_epi8('\\'));
+    const std::uint64_t quotes = _mm512_cmpeq_epi8_mask(block, _mm512_set1_epi8('"'));
+    const std::uint64_t slashes = _mm512_cmpeq_epi8_mask(block, _mm512_set1_epi8('/'));
+    const std::uint64_t controls = _mm512_mask_cmplt_epu8_mask(live, block, _mm512_set1_epi8(0x20));
+    const std::uint64_t begins = escape_begins(backslashes);
+    const std::uint64_t escaped = begins << 1;
+    if ((controls | (quotes & ~escaped)) != 0) return kJsonMalformed;
+    if ((escaped & live & ~(quotes | backslashes | slashes)) != 0) {
+      if (!unescape_scalar(at, at.from + now, end)) return kJsonMalformed;
+      continue;
+    }
+    if (begins >> (now - 1) & 1) {  // the last byte begins an escape: it goes with the next block
+      if (now == left) return kJsonMalformed;
+      --now;
+    }
+    const std::uint64_t kept = first_bits(now) & ~begins;
+    const auto bytes = static_cast<std::size_t>(std::popcount(kept));
+    _mm512_mask_storeu_epi8(at.to, first_bits(bytes), _mm512_maskz_compress_epi8(kept, block));
+    at.to += bytes;
+    at.from += now;
+  }
+  return static_cast<std::size_t>(at.to - to);
+}
+
+}  // namespace
+
+constinit const JsonStringTable kAvx512JsonString{Kernel::avx512, escape_avx512, unescape_avx512};
+
+}  // namespace zenwire::detail
