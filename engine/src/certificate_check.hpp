@@ -22,6 +22,10 @@ Result<void> check_certificate_name(Bytes certificate, std::string_view expected
 // Errors: tls_pin_mismatch, tls_certificate_invalid.
 Result<void> check_certificate_pin(Bytes certificate, std::span<const KeyPin> pins);
 
+// Who a certificate is of, by whom, and for how long, for a person: "/CN=a/O=b, issued by /CN=c,
+// valid from 2026-01-31 12:00:00 to 2027-01-31 12:00:00 UTC".
+std::string describe_certificate(Bytes certificate);
+
 // Whether a name of a certificate, perhaps "*.example.com", is `host`. The wildcard stands for one
 // whole left-most label.
 bool certificate_name_matches(std::string_view pattern, std::string_view host) noexcept;

@@ -24,6 +24,7 @@ class Decoded {
   Decoded& operator=(const Decoded&) = delete;
 
   [[nodiscard]] bool parsed() const noexcept { return parsed_; }
+  [[nodiscard]] const DecodedCert& operator*() const noexcept { return certificate_; }
   [[nodiscard]] const DNS_entry* names() const noexcept { return certificate_.altNames; }
 
  private:
@@ -111,7 +112,36 @@ std::optional<Bytes> subject_public_key_info(Bytes certificate) noexcept {
   return std::nullopt;
 }
 
+// A time of a certificate: UTCTime "YYMMDDhhmmssZ" (years to 2049) or GeneralizedTime
+// "YYYYMMDDhhmmssZ" (RFC 5280, section 4.1.2.5).
+std::string time_text(const byte* der, int bytes) {
+  constexpr std::uint8_t kUtcTime = 0x17;
+  constexpr std::size_t kDigits = 14;
+  const auto element = first_element(
+      {reinterpret_cast<const std::byte*>(der), static_cast<std::size_t>(std::max(bytes, 0))});
+  if (!element) return "an unreadable time";
+  std::string digits(as_text(element->contents));
+  if (element->tag == kUtcTime) digits.insert(0, digits.substr(0, 1) < "5" ? "20" : "19");
+  if (digits.size() < kDigits) return "an unreadable time";
+  std::string text = digits.substr(0, 4);
+  for (const auto& [separator, at] :
+       {std::pair{'-', 4}, {'-', 6}, {' ', 8}, {':', 10}, {':', 12}}) {
+    text += separator;
+    text += digits.substr(static_cast<std::size_t>(at), 2);
+  }
+  return text;
+}
+
 }  // namespace
+
+std::string describe_certificate(Bytes certificate) {
+  const Decoded decoded(certificate);
+  const DecodedCert& parts = *decoded;
+  if (parts.beforeDate == nullptr || parts.afterDate == nullptr) return "an unreadable certificate";
+  return std::string(parts.subject) + ", issued by " + parts.issuer + ", valid from " +
+         time_text(parts.beforeDate, parts.beforeDateLen) + " to " +
+         time_text(parts.afterDate, parts.afterDateLen) + " UTC";
+}
 
 bool certificate_name_matches(std::string_view pattern, std::string_view host) noexcept {
   if (!pattern.empty() && pattern.back() == '.') pattern.remove_suffix(1);

@@ -1,69 +1,91 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <filesystem>
-#include <mutex>
+#include <memory>
+#include <utility>
 
 #include <zenwire/engine/address.hpp>
-#include <zenwire/engine/tls.hpp>
 
 #include "certificate_check.hpp"
-#include "wolfssl.hpp"
+#include "tls_context.hpp"
 
 namespace zenwire {
-
 namespace {
 
 constexpr std::size_t kRecordHeader_bytes = 5;
-// RFC 8446, section 5.2: at most 2^14 + 256; TLS 1.2 allows 2^14 + 2048.
+// RFC 5246, section 6.2.3: 2^14 + 2048; RFC 8446, section 5.2, allows 2^14 + 256.
 constexpr std::size_t kRecordCiphertext_bytes_max = TlsStream::kRecord_bytes_max + 2048;
-// Room for a whole record behind one that is being read.
-constexpr std::size_t kCiphertextBuffer_bytes = 64 * 1024;
-static_assert(kCiphertextBuffer_bytes >= 2 * (kRecordHeader_bytes + kRecordCiphertext_bytes_max));
+constexpr std::size_t kRecordWhole_bytes_max = kRecordHeader_bytes + kRecordCiphertext_bytes_max;
+constexpr std::size_t kCiphertextBuffer_bytes = std::size_t{64} << 10;
+static_assert(kCiphertextBuffer_bytes >= 2 * kRecordWhole_bytes_max,
+              "a whole record finds room behind one that waits to be read");
+// What the library may say of itself once the handshake is over and nobody fetches it.
 constexpr std::size_t kPendingReserve_bytes = 4096;
-constexpr char kAlpn[] = "http/1.1";
-// AES-128-GCM first: on processors with AES-NI it is the fastest, and as strong as the rest.
-constexpr char kCiphers[] =
-    "TLS13-AES128-GCM-SHA256:TLS13-AES256-GCM-SHA384:TLS13-CHACHA20-POLY1305-SHA256:"
-    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
-    "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
-    "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
-constexpr char kSystemBundle[] = "/etc/ssl/certs/ca-certificates.crt";
-
-std::string library_text(int error) {
-  char text[WOLFSSL_MAX_ERROR_SZ] = {};
-  wolfSSL_ERR_error_string_n(static_cast<unsigned long>(error), text, sizeof text);
-  return std::string(text) + " (" + std::to_string(error) + ")";
-}
+// See kRecordOverhead_bytes_max: header, explicit IV, tag, content type, and a key update before
+// it.
+constexpr std::size_t kRecordOwn_bytes_max = 56;
+static_assert(kRecordOwn_bytes_max < TlsStream::kRecordOverhead_bytes_max);
+constexpr std::string_view kAlpn = "http/1.1";
 
 // RFC 8446, section 6.
-std::string_view alert_name(int code) noexcept {
-  switch (code) {
-    case 0: return "close_notify";
-    case 10: return "unexpected_message";
-    case 20: return "bad_record_mac";
-    case 22: return "record_overflow";
-    case 40: return "handshake_failure";
-    case 42: return "bad_certificate";
-    case 43: return "unsupported_certificate";
-    case 44: return "certificate_revoked";
-    case 45: return "certificate_expired";
-    case 46: return "certificate_unknown";
-    case 47: return "illegal_parameter";
-    case 48: return "unknown_ca";
-    case 49: return "access_denied";
-    case 50: return "decode_error";
-    case 51: return "decrypt_error";
-    case 70: return "protocol_version";
-    case 71: return "insufficient_security";
-    case 80: return "internal_error";
-    case 90: return "user_canceled";
-    case 109: return "missing_extension";
-    case 112: return "unrecognized_name";
-    case 116: return "certificate_required";
-    case 120: return "no_application_protocol";
-    default: return "unknown";
+struct Alert {
+  int code;
+  std::string_view name;
+};
+constexpr Alert kAlerts[] = {
+    {0, "close_notify"},
+    {10, "unexpected_message"},
+    {20, "bad_record_mac"},
+    {22, "record_overflow"},
+    {40, "handshake_failure"},
+    {42, "bad_certificate"},
+    {43, "unsupported_certificate"},
+    {44, "certificate_revoked"},
+    {45, "certificate_expired"},
+    {46, "certificate_unknown"},
+    {47, "illegal_parameter"},
+    {48, "unknown_ca"},
+    {49, "access_denied"},
+    {50, "decode_error"},
+    {51, "decrypt_error"},
+    {70, "protocol_version"},
+    {71, "insufficient_security"},
+    {80, "internal_error"},
+    {86, "inappropriate_fallback"},
+    {90, "user_canceled"},
+    {100, "no_renegotiation"},
+    {109, "missing_extension"},
+    {110, "unsupported_extension"},
+    {112, "unrecognized_name"},
+    {113, "bad_certificate_status_response"},
+    {115, "unknown_psk_identity"},
+    {116, "certificate_required"},
+    {120, "no_application_protocol"},
+};
+
+std::string alert_name(int code) {
+  for (const Alert& alert : kAlerts) {
+    if (alert.code == code) return std::string(alert.name);
   }
+  return "number " + std::to_string(code);
+}
+
+// The alerts by which a server refuses its client's certificate, or the want of one.
+bool is_about_certificate(int code) noexcept {
+  constexpr int kBadCertificate = 42;
+  constexpr int kAccessDenied = 49;
+  constexpr int kCertificateRequired = 116;
+  constexpr int kIllegalParameter = 47;
+  return code == kCertificateRequired ||
+         (code >= kBadCertificate && code <= kAccessDenied && code != kIllegalParameter);
+}
+
+// The first byte of a record says what it holds (RFC 8446, section 5.1).
+bool is_record_type(std::byte type) noexcept {
+  constexpr unsigned kChangeCipherSpec = 20;
+  constexpr unsigned kApplicationData = 23;
+  const auto value = std::to_integer<unsigned>(type);
+  return value >= kChangeCipherSpec && value <= kApplicationData;
 }
 
 Errc chain_error_code(int error) noexcept {
@@ -76,33 +98,14 @@ Errc chain_error_code(int error) noexcept {
   }
 }
 
-struct FreeContext {
-  void operator()(WOLFSSL_CTX* context) const noexcept { wolfSSL_CTX_free(context); }
-};
-struct FreeStream {
-  void operator()(WOLFSSL* stream) const noexcept { wolfSSL_free(stream); }
-};
-
 }  // namespace
 
-struct TlsContext::Impl {
-  std::unique_ptr<WOLFSSL_CTX, FreeContext> context;
-  TlsOptions options;
-  bool server = false;
-
-  Result<void> load_trust() noexcept;
-  Result<void> load_own() noexcept;
-};
-
+// The members of the steady state come first.
 struct TlsStream::Impl {
-  std::unique_ptr<WOLFSSL, FreeStream> ssl;
-  const TlsOptions* options = nullptr;
-  bool server = false;
-  bool started = false;
-  bool done = false;
-  bool plaintext_left = false;  // the library holds more of the last record
-  std::string server_name;
-  Error verify_error;
+  struct Free {
+    void operator()(WOLFSSL* stream) const noexcept { wolfSSL_free(stream); }
+  };
+  std::unique_ptr<WOLFSSL, Free> ssl;
 
   std::vector<std::byte> in;
   std::size_t in_begin = 0;
@@ -114,163 +117,80 @@ struct TlsStream::Impl {
   std::vector<std::byte> pending;
   std::size_t pending_begin = 0;
 
+  bool plaintext_left = false;  // the library holds more of the last record
+  bool done = false;            // the handshake
+  bool started = false;
+  bool close_sent = false;
+  bool server = false;
+  bool verify = true;
+  std::vector<KeyPin> pins;
+  std::string server_name;
+  Error chain_error;   // of an authority in the chain, which the server's own may not need
+  Error verify_error;  // the reason that the handshake fails for
+
   [[nodiscard]] std::size_t front_record_bytes() const noexcept;
   int receive(std::byte* to, std::size_t bytes) noexcept;
   int send(const std::byte* from, std::size_t bytes) noexcept;
-  int verify(int chain_ok, WOLFSSL_X509_STORE_CTX& store) noexcept;
-  [[gnu::cold]] Error error_of(int error) const;
-  [[gnu::cold]] Error alert_error() const;
+
+  bool accept_certificate(bool chain_ok, const WOLFSSL_X509_STORE_CTX& store);
+  bool refuse_chain(const WOLFSSL_X509_STORE_CTX& store);
+  Result<void> check_leaf(Bytes leaf) const;
+
+  [[nodiscard]] std::string peer() const {
+    return server_name.empty() ? "the client" : server_name;
+  }
+  [[gnu::noinline, gnu::cold]] Error error_of(int result) const;
+  [[nodiscard]] Error alert_error(int code) const;
+  [[nodiscard]] Error not_tls() const;
+  [[gnu::noinline, gnu::cold]] bool put_pending_first(std::size_t plaintext_bytes) noexcept;
 };
 
-// --- Context.
-
-TlsContext::TlsContext(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
-TlsContext::TlsContext(TlsContext&&) noexcept = default;
-TlsContext& TlsContext::operator=(TlsContext&&) noexcept = default;
-TlsContext::~TlsContext() = default;
-
-namespace {
-
-WOLFSSL_METHOD* method_for(const TlsOptions& options, bool server) noexcept {
-  if (options.version_min == TlsVersion::tls1_3)
-    return server ? wolfTLSv1_3_server_method() : wolfTLSv1_3_client_method();
-  if (options.version_max == TlsVersion::tls1_2)
-    return server ? wolfTLSv1_2_server_method() : wolfTLSv1_2_client_method();
-  return server ? wolfTLS_server_method() : wolfTLS_client_method();
-}
-
-Result<void> check_readable(const std::string& path, const char* option) {
-  std::error_code error;
-  if (std::filesystem::exists(path, error)) return {};
-  return fail(Errc::file_unreadable, std::string(option) + ": " + path + ": no such file");
-}
-
-Result<void> configuration(int result, const std::string& what) {
-  if (result == WOLFSSL_SUCCESS) return {};
-  return fail(Errc::tls_configuration, what + ": " + library_text(result));
-}
-
-int receive_callback(WOLFSSL*, char* to, int bytes, void* stream);
-int send_callback(WOLFSSL*, char* from, int bytes, void* stream);
-int verify_callback(int chain_ok, WOLFSSL_X509_STORE_CTX* store);
-
-}  // namespace
-
-Result<void> TlsContext::Impl::load_trust() noexcept {
-  WOLFSSL_CTX* const ctx = context.get();
-  const bool own_choice =
-      !options.ca_file.empty() || !options.ca_directory.empty() || !options.ca_pem.empty();
-  if (server && !own_choice) return {};
-  if (!own_choice) {
-    // An incomplete system store is no error here: a chain that needs what is missing fails later,
-    // and says so.
-    if (wolfSSL_CTX_load_verify_locations_ex(ctx, kSystemBundle, nullptr,
-                                             WOLFSSL_LOAD_FLAG_IGNORE_ERR) != WOLFSSL_SUCCESS) {
-      wolfSSL_CTX_load_system_CA_certs(ctx);
-    }
-    return {};
-  }
-  if (!options.ca_file.empty()) {
-    if (auto readable = check_readable(options.ca_file, "ca_file"); !readable) return readable;
-    const int loaded = wolfSSL_CTX_load_verify_locations(ctx, options.ca_file.c_str(), nullptr);
-    if (auto ok =
-            configuration(loaded, "ca_file: " + options.ca_file + " holds no usable certificate");
-        !ok)
-      return ok;
-  }
-  if (!options.ca_directory.empty()) {
-    if (auto readable = check_readable(options.ca_directory, "ca_directory"); !readable)
-      return readable;
-    const int loaded = wolfSSL_CTX_load_verify_locations_ex(
-        ctx, nullptr, options.ca_directory.c_str(), WOLFSSL_LOAD_FLAG_IGNORE_ERR);
-    if (auto ok = configuration(loaded, "ca_directory: " + options.ca_directory); !ok) return ok;
-  }
-  if (options.ca_pem.empty()) return {};
-  const auto* pem = reinterpret_cast<const unsigned char*>(options.ca_pem.data());
-  return configuration(
-      wolfSSL_CTX_load_verify_buffer(ctx, pem, static_cast<long>(options.ca_pem.size()),
-                                     WOLFSSL_FILETYPE_PEM),
-      "ca_pem holds no usable certificate");
-}
-
-Result<void> TlsContext::Impl::load_own() noexcept {
-  WOLFSSL_CTX* const ctx = context.get();
-  if (!options.certificate_file.empty()) {
-    if (auto readable = check_readable(options.certificate_file, "certificate_file"); !readable)
-      return readable;
-    const int used = wolfSSL_CTX_use_certificate_chain_file(ctx, options.certificate_file.c_str());
-    if (auto ok = configuration(used, "certificate_file: " + options.certificate_file); !ok)
-      return ok;
-  } else if (!options.certificate_pem.empty()) {
-    const auto* pem = reinterpret_cast<const unsigned char*>(options.certificate_pem.data());
-    const int used = wolfSSL_CTX_use_certificate_chain_buffer(
-        ctx, pem, static_cast<long>(options.certificate_pem.size()));
-    if (auto ok = configuration(used, "certificate_pem"); !ok) return ok;
-  } else {
-    return server ? fail(Errc::tls_configuration, "a server needs a certificate and its key")
-                  : Result<void>{};
-  }
-  if (!options.key_file.empty()) {
-    if (auto readable = check_readable(options.key_file, "key_file"); !readable) return readable;
-    return configuration(
-        wolfSSL_CTX_use_PrivateKey_file(ctx, options.key_file.c_str(), WOLFSSL_FILETYPE_PEM),
-        "key_file: " + options.key_file);
-  }
-  const auto* pem = reinterpret_cast<const unsigned char*>(options.key_pem.data());
-  return configuration(
-      wolfSSL_CTX_use_PrivateKey_buffer(ctx, pem, static_cast<long>(options.key_pem.size()),
-                                        WOLFSSL_FILETYPE_PEM),
-      "key_pem");
-}
-
-Result<TlsContext> TlsContext::make(const TlsOptions& options, bool server) {
-  detail::wolfssl_start();
-  auto impl = std::make_unique<Impl>();
-  impl->options = options;
-  impl->server = server;
-  impl->context.reset(wolfSSL_CTX_new(method_for(options, server)));
-  WOLFSSL_CTX* const ctx = impl->context.get();
-  if (ctx == nullptr) return fail(Errc::memory_exhausted, "TLS context");
-  wolfSSL_CTX_SetIORecv(ctx, receive_callback);
-  wolfSSL_CTX_SetIOSend(ctx, send_callback);
-  // A cache would take a lock and memory when a ticket comes.
-  wolfSSL_CTX_set_session_cache_mode(ctx, WOLFSSL_SESS_CACHE_OFF);
-  if (auto ok = configuration(wolfSSL_CTX_set_cipher_list(ctx, kCiphers), "ciphers"); !ok) {
-    return tl::unexpected<Error>(ok.error());
-  }
-  for (auto step : {&Impl::load_trust, &Impl::load_own}) {
-    if (auto loaded = (*impl.*step)(); !loaded) return tl::unexpected<Error>(loaded.error());
-  }
-  const bool wants_client_certificates =
-      server &&
-      (!options.ca_file.empty() || !options.ca_directory.empty() || !options.ca_pem.empty());
-  int mode = WOLFSSL_VERIFY_NONE;
-  if (!server && options.verify) mode = WOLFSSL_VERIFY_PEER;
-  if (wants_client_certificates) mode = WOLFSSL_VERIFY_PEER | WOLFSSL_VERIFY_FAIL_IF_NO_PEER_CERT;
-  wolfSSL_CTX_set_verify(ctx, mode, mode == WOLFSSL_VERIFY_NONE ? nullptr : verify_callback);
-  return TlsContext(std::move(impl));
-}
-
-Result<TlsContext> TlsContext::client(const TlsOptions& options) {
-  return make(options, false);
-}
-Result<TlsContext> TlsContext::server(const TlsOptions& options) {
-  return make(options, true);
-}
-
-// --- Stream: construction.
+// --- Construction.
 
 TlsStream::TlsStream(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
 TlsStream::TlsStream(TlsStream&&) noexcept = default;
 TlsStream& TlsStream::operator=(TlsStream&&) noexcept = default;
 TlsStream::~TlsStream() = default;
 
+namespace {
+
+Result<void> configured(int result, const char* what) {
+  if (result == WOLFSSL_SUCCESS) return {};
+  return fail(Errc::tls_configuration, std::string(what) + ": " + detail::library_text(result));
+}
+
+// A server that answers with another protocol is refused; one that answers with none is older than
+// the extension (RFC 7301).
+Result<void> offer_alpn(WOLFSSL* ssl) {
+  std::string name(kAlpn);  // the library's parameter is not const
+  return configured(wolfSSL_UseALPN(ssl, name.data(), static_cast<unsigned>(name.size()),
+                                    WOLFSSL_ALPN_FAILED_ON_MISMATCH),
+                    "ALPN");
+}
+
+// RFC 6066, section 3: a name without its final dot; an address is not sent.
+Result<void> offer_name(WOLFSSL* ssl, std::string_view name) {
+  if (name.empty() || Address::from_literal(name, 0)) return {};
+  if (name.ends_with('.')) name.remove_suffix(1);
+  constexpr std::size_t kName_bytes_max = 255;
+  if (name.empty() || name.size() > kName_bytes_max)
+    return fail(Errc::invalid_option, "the server's name is empty or too long");
+  return configured(wolfSSL_UseSNI(ssl, WOLFSSL_SNI_HOST_NAME, name.data(),
+                                   static_cast<unsigned short>(name.size())),
+                    "server name");
+}
+
+}  // namespace
+
 Result<TlsStream> TlsStream::make(const TlsContext& context, std::string_view server_name) {
+  const TlsContext::Impl& shared = *context.impl_;
+  detail::tls_random_reseed();
   auto impl = std::make_unique<Impl>();
-  impl->ssl.reset(wolfSSL_new(context.impl_->context.get()));
+  impl->ssl.reset(wolfSSL_new(shared.context.get()));
   if (impl->ssl == nullptr) return fail(Errc::memory_exhausted, "TLS stream");
-  impl->options = &context.impl_->options;
-  impl->server = context.impl_->server;
+  impl->server = shared.server;
+  impl->verify = shared.verify;
+  impl->pins = shared.pins;
   impl->server_name = server_name;
   impl->in.resize(kCiphertextBuffer_bytes);
   impl->pending.reserve(kPendingReserve_bytes);
@@ -278,23 +198,14 @@ Result<TlsStream> TlsStream::make(const TlsContext& context, std::string_view se
   wolfSSL_SetIOReadCtx(ssl, impl.get());
   wolfSSL_SetIOWriteCtx(ssl, impl.get());
   wolfSSL_SetCertCbCtx(ssl, impl.get());
-  char alpn[] = "http/1.1";
-  const auto mismatch = static_cast<unsigned char>(WOLFSSL_ALPN_CONTINUE_ON_MISMATCH);
-  if (auto ok = configuration(wolfSSL_UseALPN(ssl, alpn, sizeof kAlpn - 1, mismatch), "ALPN");
-      !ok) {
-    return tl::unexpected<Error>(ok.error());
-  }
-  const bool is_name = !server_name.empty() && !Address::from_literal(server_name, 0);
-  if (is_name) {
-    const int set = wolfSSL_UseSNI(ssl, WOLFSSL_SNI_HOST_NAME, server_name.data(),
-                                   static_cast<unsigned short>(server_name.size()));
-    if (auto ok = configuration(set, "server name"); !ok) return tl::unexpected<Error>(ok.error());
-  }
+  if (auto ok = offer_alpn(ssl); !ok) return tl::unexpected<Error>(ok.error());
+  if (auto ok = offer_name(ssl, server_name); !ok) return tl::unexpected<Error>(ok.error());
   return TlsStream(std::move(impl));
 }
 
 Result<TlsStream> TlsStream::client(const TlsContext& context, std::string_view server_name) {
-  ZW_ASSERT(!context.impl_->server && !server_name.empty());
+  ZW_ASSERT(!context.impl_->server);
+  ZW_ASSERT(!server_name.empty());
   return make(context, server_name);
 }
 
@@ -303,13 +214,13 @@ Result<TlsStream> TlsStream::server(const TlsContext& context) {
   return make(context, {});
 }
 
-// --- Stream: ciphertext.
+// --- Ciphertext.
 
 MutableBytes TlsStream::ciphertext_space() noexcept {
   Impl& impl = *impl_;
+  ZW_ASSERT(impl.record_left == 0 || impl.in_begin < impl.in_end);
   if (impl.in_begin == impl.in_end) impl.in_begin = impl.in_end = 0;
-  const std::size_t record_room = kRecordHeader_bytes + kRecordCiphertext_bytes_max;
-  if (impl.in.size() - impl.in_begin < record_room || impl.in_end == impl.in.size()) {
+  if (impl.in.size() - impl.in_begin < kRecordWhole_bytes_max || impl.in_end == impl.in.size()) {
     std::memmove(impl.in.data(), impl.in.data() + impl.in_begin, impl.in_end - impl.in_begin);
     impl.in_end -= impl.in_begin;
     impl.in_begin = 0;
@@ -325,6 +236,7 @@ void TlsStream::ciphertext_commit(std::size_t bytes) noexcept {
 std::size_t TlsStream::ciphertext_pending() const noexcept {
   return impl_->in_end - impl_->in_begin;
 }
+
 Bytes TlsStream::pending_out() const noexcept {
   return Bytes(impl_->pending).subspan(impl_->pending_begin);
 }
@@ -337,14 +249,15 @@ void TlsStream::pending_out_consume(std::size_t bytes) noexcept {
   impl_->pending_begin = 0;
 }
 
-// The size of the record in front if it is whole, else 0. One that is longer than any may be counts
-// as whole, for the library to refuse.
+// The size of the record in front if it is whole, else 0. What cannot be a record, by its type or
+// its length, counts as whole, for the library to refuse: it would wait for ever otherwise.
 std::size_t TlsStream::Impl::front_record_bytes() const noexcept {
   const std::size_t available = in_end - in_begin;
   if (available < kRecordHeader_bytes) return 0;
-  const std::size_t bytes =
-      kRecordHeader_bytes + load_big_endian<std::uint16_t>(in.data() + in_begin + 3);
-  if (bytes > kRecordHeader_bytes + kRecordCiphertext_bytes_max) return available;
+  const std::byte* const front = in.data() + in_begin;
+  const std::size_t bytes = kRecordHeader_bytes + load_big_endian<std::uint16_t>(front + 3);
+  if (bytes > kRecordWhole_bytes_max || !is_record_type(*front)) [[unlikely]]
+    return available;
   return available >= bytes ? bytes : 0;
 }
 
@@ -364,8 +277,11 @@ int TlsStream::Impl::receive(std::byte* to, std::size_t bytes) noexcept {
   return static_cast<int>(part);
 }
 
+// Only the handshake may take memory. After it, whoever makes us answer without fetching the
+// answers (key updates without end) loses the connection.
 int TlsStream::Impl::send(const std::byte* from, std::size_t bytes) noexcept {
   if (out_target.data() == nullptr) {
+    if (done && bytes > pending.capacity() - pending.size()) return WOLFSSL_CBIO_ERR_GENERAL;
     pending.insert(pending.end(), from, from + bytes);
     return static_cast<int>(bytes);
   }
@@ -375,75 +291,129 @@ int TlsStream::Impl::send(const std::byte* from, std::size_t bytes) noexcept {
   return static_cast<int>(bytes);
 }
 
-// Called for each certificate of the chain, from its root to the server's own (depth 0).
-int TlsStream::Impl::verify(int chain_ok, WOLFSSL_X509_STORE_CTX& store) noexcept {
-  if (chain_ok == 0) {
-    if (!verify_error)
-      verify_error =
-          Error(chain_error_code(store.error), server_name + ": " + library_text(store.error));
-    return 0;
-  }
-  if (store.error_depth != 0 || server || store.certs == nullptr) return 1;
-  const Bytes leaf(reinterpret_cast<const std::byte*>(store.certs[0].buffer),
-                   store.certs[0].length);
-  auto checked = detail::check_certificate_name(leaf, server_name);
-  if (checked && !options->pins.empty())
-    checked = detail::check_certificate_pin(leaf, options->pins);
+// --- Trust.
+
+// Called for authorities of the chain that fail, farthest first, and always for the peer's own
+// certificate (depth 0). Its name and its pins are checked here, by us: the library's own check
+// would take a common name where there are no alternative names, and text for an address.
+bool TlsStream::Impl::accept_certificate(bool chain_ok, const WOLFSSL_X509_STORE_CTX& store) {
+  if (!chain_ok && (verify || server)) return refuse_chain(store);
+  if (store.error_depth != 0 || store.certs == nullptr) return true;
+  const auto checked = check_leaf(
+      Bytes(reinterpret_cast<const std::byte*>(store.certs[0].buffer), store.certs[0].length));
   if (!checked) verify_error = checked.error();
-  return checked ? 1 : 0;
+  return checked.has_value();
 }
 
-namespace {
-
-template <typename Stream>
-Stream& stream_of(void* context) noexcept {
-  return *static_cast<Stream*>(context);
+Result<void> TlsStream::Impl::check_leaf(Bytes leaf) const {
+  if (server) return {};
+  if (verify) {
+    if (auto named = detail::check_certificate_name(leaf, server_name); !named) return named;
+  }
+  return pins.empty() ? Result<void>{} : detail::check_certificate_pin(leaf, pins);
 }
 
-}  // namespace
+// Servers send authorities that are of no use to us (cross-signed by a root that has gone, or has
+// expired). Those are only left out: the peer's own certificate must lead to an authority that is
+// trusted, or that was itself verified. The library leaves them out by itself when it was built to
+// look for such other chains; without that, "true" would make it trust them, so they are refused.
+bool TlsStream::Impl::refuse_chain(const WOLFSSL_X509_STORE_CTX& store) {
+  const auto depth = static_cast<std::size_t>(std::max(store.error_depth, 0));
+  const WOLFSSL_BUFFER_INFO& bad = store.certs[depth];
+  const Error error(chain_error_code(store.error),
+                    peer() + ": " + detail::library_text(store.error) + ": " +
+                        detail::describe_certificate(
+                            {reinterpret_cast<const std::byte*>(bad.buffer), bad.length}));
+  if (depth > 0) {
+    if (!chain_error) chain_error = error;
+#ifdef WOLFSSL_ALT_CERT_CHAINS
+    return true;
+#else
+    verify_error = chain_error;
+    return false;
+#endif
+  }
+  const bool authority_failed = chain_error && error.code() == Errc::tls_unknown_authority;
+  if (!verify_error) verify_error = authority_failed ? chain_error : error;
+  return false;
+}
 
-// --- Stream: work.
+// --- Errors.
 
-Error TlsStream::Impl::alert_error() const {
-  WOLFSSL_ALERT_HISTORY history{};
-  wolfSSL_get_alert_history(ssl.get(), &history);
-  const int code = history.last_rx.code;
-  constexpr int kCertificateRequired = 116;
-  const bool about_ours =
-      !server && (code == kCertificateRequired || (code >= 42 && code <= 48 && done));
+namespace detail {
+
+std::string library_text(int error) {
+  std::array<char, WOLFSSL_MAX_ERROR_SZ> text{};
+  wolfSSL_ERR_error_string_n(static_cast<unsigned long>(error), text.data(), text.size());
+  return std::string(text.data()) + " (" + std::to_string(error) + ")";
+}
+
+}  // namespace detail
+
+Error TlsStream::Impl::alert_error(int code) const {
+  const bool about_ours = !server && is_about_certificate(code);
   return {about_ours ? Errc::tls_client_certificate_refused : Errc::tls_alert,
-          (server_name.empty() ? "the client" : server_name) + " sent the alert " +
-              std::string(alert_name(code))};
+          peer() + " sent the alert " + alert_name(code)};
 }
 
-Error TlsStream::Impl::error_of(int error) const {
-  if (verify_error) return verify_error;
-  if (error == FATAL_ERROR || error == WOLFSSL_ERROR_SYSCALL) return alert_error();
-  if (error == NO_PEER_CERT) return {Errc::tls_certificate_invalid, "the peer sent no certificate"};
-  return {done ? Errc::tls_record_invalid : Errc::tls_handshake_failed, library_text(error)};
+// Another protocol's answer is worth showing: it is usually an HTTP server saying so.
+Error TlsStream::Impl::not_tls() const {
+  constexpr std::size_t kShown_bytes = 32;
+  std::string shown(
+      as_text(Bytes(in).subspan(in_begin, std::min(in_end - in_begin, kShown_bytes))));
+  std::replace_if(
+      shown.begin(), shown.end(), [](char c) { return c < ' ' || c > '~'; }, '.');
+  return {done ? Errc::tls_record_invalid : Errc::tls_handshake_failed,
+          peer() + " does not speak TLS here; it sent: " + shown};
 }
+
+Error TlsStream::Impl::error_of(int result) const {
+  if (verify_error) return verify_error;
+  WOLFSSL_ALERT_HISTORY alerts{};
+  wolfSSL_get_alert_history(ssl.get(), &alerts);
+  constexpr int kFatal = 2;
+  if (alerts.last_rx.level == kFatal) return alert_error(alerts.last_rx.code);
+  const int error = wolfSSL_get_error(ssl.get(), result);
+  if (error == UNKNOWN_RECORD_TYPE)
+    return {done ? Errc::tls_record_invalid : Errc::tls_handshake_failed,
+            peer() + " sent what is not TLS"};
+  if (error == NO_PEER_CERT)
+    return {Errc::tls_certificate_invalid, peer() + " sent no certificate"};
+  if (error == UNKNOWN_ALPN_PROTOCOL_NAME_E)
+    return {Errc::tls_handshake_failed, peer() + " does not agree to http/1.1 (ALPN)"};
+  if (error == VERSION_ERROR)
+    return {Errc::tls_handshake_failed, peer() + " and we have no TLS version in common"};
+  if (error == WOLFSSL_ERROR_ZERO_RETURN)
+    return {Errc::tls_handshake_failed, peer() + " closed TLS during the handshake"};
+  return {done ? Errc::tls_record_invalid : Errc::tls_handshake_failed,
+          peer() + ": " + detail::library_text(error)};
+}
+
+// --- Work.
 
 Result<bool> TlsStream::handshake() noexcept {
   Impl& impl = *impl_;
   while (!impl.done && (!impl.started || has_complete_record())) {
+    if (impl.in_begin < impl.in_end && !is_record_type(impl.in[impl.in_begin]))
+      return tl::unexpected<Error>(impl.not_tls());
     impl.started = true;
     const int result =
         impl.server ? wolfSSL_accept(impl.ssl.get()) : wolfSSL_connect(impl.ssl.get());
-    if (result == WOLFSSL_SUCCESS) {
-      impl.done = true;
-      break;
-    }
-    const int error = wolfSSL_get_error(impl.ssl.get(), result);
-    if (error != WOLFSSL_ERROR_WANT_READ) return tl::unexpected<Error>(impl.error_of(error));
+    impl.done = result == WOLFSSL_SUCCESS;
+    if (impl.done) break;
+    if (wolfSSL_get_error(impl.ssl.get(), result) != WOLFSSL_ERROR_WANT_READ)
+      return tl::unexpected<Error>(impl.error_of(result));
   }
   return impl.done;
 }
 
 Result<std::size_t> TlsStream::read(MutableBytes plaintext) noexcept {
-  ZW_ASSERT(!plaintext.empty());
   Impl& impl = *impl_;
+  ZW_ASSERT(impl.done);
+  ZW_ASSERT(!plaintext.empty());
+  // More than once only for records without data: tickets, key updates, empty ones.
   while (has_complete_record()) {
-    const int room = static_cast<int>(std::min<std::size_t>(plaintext.size(), kRecord_bytes_max));
+    const int room = static_cast<int>(std::min(plaintext.size(), kRecord_bytes_max));
     const int result = wolfSSL_read(impl.ssl.get(), plaintext.data(), room);
     if (result > 0) [[likely]] {
       impl.plaintext_left = result == room && wolfSSL_pending(impl.ssl.get()) > 0;
@@ -452,32 +422,59 @@ Result<std::size_t> TlsStream::read(MutableBytes plaintext) noexcept {
     impl.plaintext_left = false;
     const int error = wolfSSL_get_error(impl.ssl.get(), result);
     if (error == WOLFSSL_ERROR_ZERO_RETURN) return fail(Errc::tls_closed);
-    if (error != WOLFSSL_ERROR_WANT_READ) return tl::unexpected<Error>(impl.error_of(error));
+    if (error != WOLFSSL_ERROR_WANT_READ) return tl::unexpected<Error>(impl.error_of(result));
   }
   return 0;
 }
 
+// Moves what is pending to the front of the ciphertext. False: there is no room for both.
+bool TlsStream::Impl::put_pending_first(std::size_t plaintext_bytes) noexcept {
+  const Bytes first = Bytes(pending).subspan(pending_begin);
+  const std::size_t records = plaintext_bytes / kRecord_bytes_max + 1;
+  if (first.size() + plaintext_bytes + records * kRecordOwn_bytes_max > out_target.size())
+    return false;
+  send(first.data(), first.size());
+  pending.clear();
+  pending_begin = 0;
+  return true;
+}
+
 Result<std::size_t> TlsStream::write(Bytes plaintext, MutableBytes ciphertext) noexcept {
   Impl& impl = *impl_;
-  ZW_ASSERT(impl.done && ciphertext.size() >= ciphertext_bound_bytes(plaintext.size()));
+  ZW_ASSERT(impl.done);
+  ZW_ASSERT(ciphertext.size() >= ciphertext_bound_bytes(plaintext.size()));
   impl.out_target = ciphertext;
   impl.out_written = 0;
+  if (!impl.pending.empty()) [[unlikely]] {
+    if (!impl.put_pending_first(plaintext.size())) {
+      impl.out_target = {};
+      return fail(Errc::send_queue_full, "TLS has messages of its own to send first");
+    }
+  }
   std::size_t written = 0;
   int result = 1;
   while (written < plaintext.size() && result > 0) {
-    const int part =
-        static_cast<int>(std::min<std::size_t>(plaintext.size() - written, kRecord_bytes_max));
+    const int part = static_cast<int>(std::min(plaintext.size() - written, kRecord_bytes_max));
     result = wolfSSL_write(impl.ssl.get(), plaintext.data() + written, part);
     if (result > 0) written += static_cast<std::size_t>(result);
   }
   impl.out_target = {};
   if (written == plaintext.size()) [[likely]]
     return impl.out_written;
-  return tl::unexpected<Error>(impl.error_of(wolfSSL_get_error(impl.ssl.get(), result)));
+  return tl::unexpected<Error>(impl.error_of(result));
 }
 
-// The library answers with "shut down in one direction only", which is what was wanted.
+Result<void> TlsStream::update_keys() noexcept {
+  ZW_ASSERT(impl_->done);
+  const int result = wolfSSL_update_keys(impl_->ssl.get());
+  if (result == WOLFSSL_SUCCESS) return {};
+  return fail(Errc::tls_configuration, "key update: " + detail::library_text(result));
+}
+
+// The library answers "shut down in one direction only", which is what was wanted. A second call
+// would make it read, so there is none.
 void TlsStream::close_notify() noexcept {
+  if (std::exchange(impl_->close_sent, true)) return;
   wolfSSL_shutdown(impl_->ssl.get());
 }
 
@@ -490,7 +487,6 @@ TlsInfo TlsStream::info() const {
   unsigned short alpn_bytes = 0;
   if (wolfSSL_ALPN_GetProtocol(ssl, &alpn, &alpn_bytes) == WOLFSSL_SUCCESS)
     info.alpn.assign(alpn, alpn_bytes);
-  info.resumed = wolfSSL_session_reused(ssl) == 1;
   if (WOLFSSL_X509* peer = wolfSSL_get_peer_certificate(ssl); peer != nullptr) {
     if (const char* name = wolfSSL_X509_get_subjectCN(peer); name != nullptr) info.subject = name;
     wolfSSL_FreeX509(peer);
@@ -498,23 +494,26 @@ TlsInfo TlsStream::info() const {
   return info;
 }
 
-namespace {
+// --- The library's callbacks.
 
-int receive_callback(WOLFSSL*, char* to, int bytes, void* stream) {
-  return stream_of<TlsStream::Impl>(stream).receive(reinterpret_cast<std::byte*>(to),
-                                                    static_cast<std::size_t>(bytes));
+namespace detail {
+
+int tls_receive(WOLFSSL*, char* to, int bytes, void* stream) noexcept {
+  return static_cast<TlsStream::Impl*>(stream)->receive(reinterpret_cast<std::byte*>(to),
+                                                        static_cast<std::size_t>(bytes));
 }
 
-int send_callback(WOLFSSL*, char* from, int bytes, void* stream) {
-  return stream_of<TlsStream::Impl>(stream).send(reinterpret_cast<const std::byte*>(from),
-                                                 static_cast<std::size_t>(bytes));
+int tls_send(WOLFSSL*, char* from, int bytes, void* stream) noexcept {
+  return static_cast<TlsStream::Impl*>(stream)->send(reinterpret_cast<const std::byte*>(from),
+                                                     static_cast<std::size_t>(bytes));
 }
 
-int verify_callback(int chain_ok, WOLFSSL_X509_STORE_CTX* store) {
-  return stream_of<TlsStream::Impl>(store->userCtx).verify(chain_ok, *store);
+int tls_verify(int chain_ok, WOLFSSL_X509_STORE_CTX* store) noexcept {
+  auto& stream = *static_cast<TlsStream::Impl*>(store->userCtx);
+  return stream.accept_certificate(chain_ok != 0, *store) ? 1 : 0;
 }
 
-}  // namespace
+}  // namespace detail
 
 // --- Report.
 
@@ -533,6 +532,7 @@ CryptoReport crypto_report() {
   report.fast = report.aes_ni && report.vector_code && report.static_buffers;
   report.text =
       "wolfSSL " + report.version + (report.aes_ni ? " with AES-NI" : " WITHOUT AES-NI") +
+      (report.vector_code ? "" : ", WITHOUT vector code") +
       (report.static_buffers ? ", no allocation per record" : ", ALLOCATES on every record");
   return report;
 }
