@@ -14,10 +14,10 @@
 namespace zenwire {
 namespace {
 
-#if defined(__SANITIZE_THREAD__)
-constexpr std::uint64_t kStressRecords = 300'000;
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+constexpr std::uint64_t kStressRecords = 100'000;
 #else
-constexpr std::uint64_t kStressRecords = 2'000'000;
+constexpr std::uint64_t kStressRecords = 1'000'000;
 #endif
 
 template <typename Index = std::uint64_t>
@@ -349,7 +349,7 @@ bool stamped(Bytes payload, std::uint64_t record) {
 // one only.
 void wait_a_turn(std::uint32_t& turns) {
   detail::spin_pause();
-  if (++turns % 128 == 0) std::this_thread::yield();
+  if (++turns % 64 == 0) std::this_thread::yield();
 }
 
 template <typename Index>
