@@ -9,6 +9,7 @@
 
 #include <zenwire/base/bytes.hpp>
 #include <zenwire/base/error.hpp>
+#include <zenwire/engine/address.hpp>
 #include <zenwire/engine/tls.hpp>
 
 namespace zenwire::detail {
@@ -25,6 +26,9 @@ Result<void> check_certificate_pin(Bytes certificate, std::span<const KeyPin> pi
 // Who a certificate is of, by whom, and for how long, for a person: "/CN=a/O=b, issued by /CN=c,
 // valid from 2026-01-31 12:00:00 to 2027-01-31 12:00:00 UTC".
 std::string describe_certificate(Bytes certificate);
+
+// The 4 or 16 bytes of an address, as an alternative name holds them (RFC 5280, section 4.2.1.6).
+std::string raw_address(const Address& address);
 
 // Whether a name of a certificate, perhaps "*.example.com", is `host`. The wildcard stands for one
 // whole left-most label.

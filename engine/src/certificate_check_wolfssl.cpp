@@ -1,6 +1,10 @@
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 #include <optional>
+#include <utility>
+
+#include <netinet/in.h>
 
 #include <zenwire/codec/http_head.hpp>
 #include <zenwire/engine/address.hpp>
@@ -34,12 +38,6 @@ class Decoded {
 
 std::string_view text_of(const DNS_entry& entry) noexcept {
   return {entry.name, static_cast<std::size_t>(entry.len)};
-}
-
-// The raw bytes of an address, as an alternative name holds them.
-std::string raw_address(const Address& address) {
-  const auto* bytes = static_cast<const char*>(address.data());
-  return address.is_ipv6() ? std::string(bytes + 8, 16) : std::string(bytes + 4, 4);
 }
 
 std::string list_names(const Decoded& certificate) {
@@ -133,6 +131,13 @@ std::string time_text(const byte* der, int bytes) {
 }
 
 }  // namespace
+
+std::string raw_address(const Address& address) {
+  const auto* const storage = static_cast<const char*>(address.data());
+  return address.is_ipv6()
+             ? std::string(storage + offsetof(sockaddr_in6, sin6_addr), sizeof(in6_addr))
+             : std::string(storage + offsetof(sockaddr_in, sin_addr), sizeof(in_addr));
+}
 
 std::string describe_certificate(Bytes certificate) {
   const Decoded decoded(certificate);
