@@ -215,7 +215,11 @@ bool Connection::push(const Message& message) noexcept {
   header.epoch = id_.epoch;
   header.kind = static_cast<MessageKind>(message.opcode);
   header.flags = message.last_of_burst ? kLastOfBurst : 0;
-  return queue_->try_push(header, message.payload) != PushOutcome::full;
+  const PushOutcome outcome = queue_->try_push(header, message.payload);
+  if (services_.latency != nullptr && outcome == PushOutcome::pushed) {
+    services_.latency->mark(Stage::queued, message.received_ticks, services_.ticks.now());
+  }
+  return outcome != PushOutcome::full;
 }
 
 // Decompresses into a large buffer, leased for as long as the message is delivered.
@@ -343,9 +347,13 @@ void Connection::handle_control() noexcept {
   switch (reader_.opcode()) {
     case Opcode::ping:
       ++counters_.pings_received;
+      if (recorder_ != nullptr) record_control(true, Opcode::ping, payload);
       send_control(Opcode::pong, payload);
       break;
-    case Opcode::pong: ++counters_.pongs_received; break;
+    case Opcode::pong:
+      ++counters_.pongs_received;
+      if (recorder_ != nullptr) record_control(true, Opcode::pong, payload);
+      break;
     default: handle_close(payload); return;
   }
   on_control(*this, reader_.opcode(), payload);
@@ -468,11 +476,10 @@ bool Connection::take_half_close() noexcept {
 }
 
 void Connection::close_deadline_passed() noexcept {
-  if (close_sent_ && close_received_) {
-    abort(close_by_peer_ ? Errc::closed_by_peer : Errc::closed_normally);
-  } else {
-    abort(error_ ? error_ : Error(Errc::close_timeout));
-  }
+  if (!close_sent_ || !close_received_) return abort(error_ ? error_ : Error(Errc::close_timeout));
+  // The handshake is done; only the peer's end of the transport is missing.
+  end_of_stream_ = true;
+  backlog_ = paused_by_user_ = false;
 }
 
 bool Connection::is_finished() const noexcept {

@@ -65,7 +65,8 @@ struct Slot {
   bool peek_allowed = true;
   bool flushing = false;
   bool ending = false;
-  bool reread = false;  // reading was withheld: read again when that ends
+  bool peer_ended = false;  // read to the end: what came with the end wakes nobody a second time
+  bool reread = false;      // reading was withheld: read again when that ends
   std::uint64_t bursts = 0;
   std::uint32_t open_index = 0;
 
@@ -240,7 +241,7 @@ std::size_t slot_bytes(const ReactorOptions& options) noexcept {
 // and behind it.
 std::size_t large_bytes(const ReactorOptions& options) noexcept {
   const auto message = static_cast<std::size_t>(options.message_bytes_max);
-  return message + message / 64 + kLargeSlack_bytes;
+  return message + message / 8 + message / 32 + kLargeSlack_bytes;
 }
 
 Result<void> pin_to_core(int core) {
@@ -348,7 +349,7 @@ Slot* Reactor::Impl::take_slot(Role role) noexcept {
   slot.connection = new (slot.storage)
       Connection(services, {slot.index, ++epoch_last}, role, slot.receive_memory, slot.send_memory);
   slot.peek = slot.peek_allowed = true;
-  slot.ending = slot.flushing = slot.reread = false;
+  slot.ending = slot.flushing = slot.reread = slot.peer_ended = false;
   slot.bursts = 0;
   return &slot;
 }
@@ -487,7 +488,10 @@ void Reactor::Impl::on_readable(Slot& slot, Outcome outcome) noexcept {
     if (!outcome.more) release_when_idle(slot);
     return;
   }
-  if (outcome.result >= 0) make_ready(slot);
+  if (outcome.result >= 0) {
+    slot.peer_ended |= (outcome.result & kPollEnded) != 0;
+    make_ready(slot);
+  }
   if (outcome.more || !slot.polled) return;
   io->submit_poll(slot.readable, slot.socket, PollFor::readable, true);
   make_ready(slot);
@@ -672,7 +676,8 @@ bool Reactor::Impl::take_burst(Slot& slot, MutableBytes space) noexcept {
   services.unrecorded.flush();
   choose_take(slot, bytes, began_ns);
   look(slot);
-  return !slot.ending && (bytes == space.size() || !slot.polled || peek);
+  // A take that did not fill its space found the end of what was there.
+  return !slot.ending && (bytes == space.size() || peek || slot.peer_ended);
 }
 
 bool Reactor::Impl::no_bytes(Slot& slot, std::ptrdiff_t result) noexcept {

@@ -11,6 +11,7 @@
 #include <sys/eventfd.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,6 +27,7 @@ constexpr unsigned kRingFlags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_
                                 IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_R_DISABLED |
                                 IORING_SETUP_CQSIZE;
 constexpr unsigned kCompletionsPerSubmission = 4;
+static_assert(kPollEnded == (POLLRDHUP | POLLHUP | POLLERR));
 
 std::ptrdiff_t result_or_errno(ssize_t result) noexcept {
   return result >= 0 ? result : -errno;
@@ -169,7 +171,9 @@ void UringIo::Impl::prepare_wake() noexcept {
 // Binds the ring to this thread: SINGLE_ISSUER takes the thread that enables it.
 void UringIo::Impl::enable() noexcept {
   if (enabled) return;
-  const int result = io_uring_enable_rings(&ring);
+  // liburing 2.3 declares io_uring_enable_rings, but its library lacks it.
+  const long result =
+      ::syscall(__NR_io_uring_register, ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, nullptr, 0);
   ZW_ASSERT(result == 0);
   enabled = true;
 }

@@ -148,7 +148,7 @@ INSTANTIATE_TEST_SUITE_P(
                  65'536,
                  {0, 1, 125, 126, 1000, 65'536, 709'000, std::size_t{16} << 20, 7}},
         EchoCase{"DeflateSmallBuffer", true, 4096, {0, 1, 125, 70'000, 2, 709'000, 3}}),
-    [](const auto& info) { return info.param.name; });
+    [](const auto& at) { return at.param.name; });
 
 TEST(Reactor, ManyMessagesInOneBurstKeepTheirOrder) {
   auto reactor = make_reactor();
@@ -201,14 +201,21 @@ struct Counting {
 
 struct Source {
   std::uint64_t count;
-  // Connection::context counts what was sent.
+  bool pumping = false;
+  // Connection::context counts what was sent. on_written runs inside send(), so it is counted
+  // before.
   void pump(Connection& connection) noexcept {
-    auto sent = reinterpret_cast<std::uint64_t>(connection.context);
-    for (; sent < count && connection.unsent_bytes() < 32'768; ++sent) {
+    pumping = true;
+    while (connection.state() == ConnectionState::open && connection.unsent_bytes() < 32'768) {
+      const auto sent = reinterpret_cast<std::uint64_t>(connection.context);
+      if (sent == count) {
+        static_cast<void>(connection.close());
+        break;
+      }
+      connection.context = reinterpret_cast<void*>(sent + 1);
       EXPECT_EQ(connection.send_text("n" + std::to_string(sent)), Errc::ok);
     }
-    connection.context = reinterpret_cast<void*>(sent);
-    if (sent == count) static_cast<void>(connection.close());
+    pumping = false;
   }
   void on_accept(Connection& connection) noexcept {
     EXPECT_TRUE(connection.on_written.add(
@@ -216,7 +223,7 @@ struct Source {
     pump(connection);
   }
   void on_written(Connection& connection, std::size_t, std::size_t unsent) noexcept {
-    if (unsent == 0 && connection.state() == ConnectionState::open) pump(connection);
+    if (unsent == 0 && !pumping) pump(connection);
   }
 };
 
@@ -225,7 +232,7 @@ TEST_P(ReactorStreams, NothingIsLost) {
   ReactorOptions options{.connections_max = connections * 2};
   options.receive_buffer_bytes = options.send_buffer_bytes = 4096;
   auto reactor = make_reactor(options);
-  Source source{messages};
+  Source source{.count = messages};
   ListenOptions listen;
   listen.on_open = Callback<Connection&>::to<&Source::on_accept>(source);
   const std::string url = listen_echo(*reactor, listen);
@@ -251,13 +258,13 @@ TEST_P(ReactorStreams, NothingIsLost) {
 
 INSTANTIATE_TEST_SUITE_P(Connections, ReactorStreams,
                          testing::Values(Stream{1, 200'000}, Stream{64, 3000}, Stream{1000, 200}),
-                         [](const auto& info) { return std::to_string(info.param.connections); });
+                         [](const auto& at) { return std::to_string(at.param.connections); });
 
 TEST(Reactor, TwoReactorsOnTwoThreadsAreIndependent) {
-  constexpr std::uint64_t kMessages = 50'000;
+  static constexpr std::uint64_t kMessages = 50'000;
   const auto run_one = [] {
     auto reactor = make_reactor();
-    Source source{kMessages};
+    Source source{.count = kMessages};
     ListenOptions listen;
     listen.on_open = Callback<Connection&>::to<&Source::on_accept>(source);
     Counting client;
@@ -280,7 +287,7 @@ TEST(Reactor, TwoReactorsOnTwoThreadsAreIndependent) {
 TEST(Reactor, AFullQueueStopsReadingAndLosesNothing) {
   auto reactor = make_reactor();
   constexpr std::uint64_t kMessages = 20'000;
-  Source source{kMessages};
+  Source source{.count = kMessages};
   ListenOptions listen;
   listen.on_open = Callback<Connection&>::to<&Source::on_accept>(source);
   auto queue = MessageQueue::make({.capacity_bytes = 8192});
@@ -302,7 +309,7 @@ TEST(Reactor, AFullQueueStopsReadingAndLosesNothing) {
       switch (view.header().kind) {
         case MessageKind::opened: opened = true; break;
         case MessageKind::closed: done = true; break;
-        default: wrong += as_text(view.payload()) == "n" + std::to_string(next++) ? 0 : 1;
+        default: wrong += as_text(view.payload()) == "n" + std::to_string(next++) ? 0u : 1u;
       }
       (*queue)->release();
     }
@@ -515,7 +522,8 @@ TEST(Reactor, CloseCodesThatMayNotBeSentAreRefused) {
   Client client;
   const ConnectionId id = connect(*reactor, {.url = listen_echo(*reactor)}, client);
   ASSERT_TRUE(run_until(*reactor, [&] { return client.opened == 1; }));
-  for (const std::uint16_t code : {0, 999, 1004, 1006, 1015, 2999, 5000}) {
+  for (const std::uint16_t code :
+       std::initializer_list<std::uint16_t>{0, 999, 1004, 1006, 1015, 2999, 5000}) {
     EXPECT_EQ(reactor->find(id)->close(code), Errc::close_code_invalid) << code;
   }
 }
@@ -525,7 +533,6 @@ TEST(Reactor, StopClosesWith1001AndEnds) {
   Client client;
   const ConnectionId id = connect(*reactor, {.url = listen_echo(*reactor)}, client);
   ASSERT_TRUE(run_until(*reactor, [&] { return client.opened == 1; }));
-  ASSERT_EQ(reactor->find(id)->send_text("before the end"), Errc::ok);
   reactor->stop(std::chrono::seconds(10));
   ASSERT_TRUE(reactor->run().has_value());
   EXPECT_EQ(client.closed, 1);

@@ -39,7 +39,7 @@ class Callback {
     return {[](void* context, Arguments... arguments) noexcept {
               (static_cast<Object*>(context)->*Member)(static_cast<Arguments&&>(arguments)...);
             },
-            &object};
+            erase(object)};
   }
 
   // To a callable that the caller keeps alive.
@@ -51,7 +51,7 @@ class Callback {
     return {[](void* context, Arguments... arguments) noexcept {
               (*static_cast<Callable*>(context))(static_cast<Arguments&&>(arguments)...);
             },
-            &callable};
+            erase(callable)};
   }
 
   constexpr explicit operator bool() const noexcept { return function_ != nullptr; }
@@ -63,6 +63,12 @@ class Callback {
   }
 
  private:
+  // Constness comes back with the type in the function that uses the pointer.
+  template <typename Object>
+  static constexpr void* erase(Object& object) noexcept {
+    return const_cast<std::remove_const_t<Object>*>(&object);
+  }
+
   Function function_ = nullptr;
   void* context_ = nullptr;
 };

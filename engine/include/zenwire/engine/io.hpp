@@ -88,6 +88,9 @@ struct Reaped {
 };
 
 enum class PollFor : std::uint8_t { readable, writable };
+// In the outcome of a poll: the peer has ended its half, or the connection is broken (POLLRDHUP,
+// POLLHUP, POLLERR).
+inline constexpr std::int32_t kPollEnded = 0x2018;
 enum class TakeMode : std::uint8_t {
   consume,  // the bytes leave the kernel at once; settle is empty
   peek,  // they stay until settle: recv(MSG_PEEK), so that the acknowledgement is not sent before
@@ -100,7 +103,7 @@ struct SocketOptions {
   std::uint32_t receive_buffer_bytes = 0;  // SO_RCVBUF; 0 leaves the kernel's choice
   std::uint32_t send_buffer_bytes = 0;     // SO_SNDBUF; 0 leaves the kernel's choice
   std::uint32_t busy_poll_us = 0;          // SO_BUSY_POLL; 0 leaves it off
-  std::string congestion_control;          // TCP_CONGESTION; empty leaves the system's
+  std::string congestion_control{};        // TCP_CONGESTION; empty leaves the system's
 };
 
 // The marks of latency stages. Never used for a decision. In a simulation they come from virtual
@@ -123,10 +126,10 @@ class TickSource {
 // What a name resolves to. The request lives in its owner until its completion's outcome: result >=
 // 0 is the number of addresses, otherwise `error` says why in words.
 struct ResolveRequest {
-  std::string host;
+  std::string host{};
   std::uint16_t port = 0;
-  std::vector<Address> addresses;
-  std::string error;
+  std::vector<Address> addresses{};
+  std::string error{};
 };
 
 class Io {

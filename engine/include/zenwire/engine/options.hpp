@@ -63,25 +63,25 @@ struct DeflateOptions {
 };
 
 struct ConnectOptions {
-  std::string url;  // ws://host[:port]/path or wss://...
-  HeaderList headers;
+  std::string url{};  // ws://host[:port]/path or wss://...
+  HeaderList headers{};
   // Called on the set-up thread before each attempt, to add headers that must be fresh (time
   // stamps, signatures).
   Callback<HeaderList&> fresh_headers{};
-  std::vector<std::string> subprotocols;
+  std::vector<std::string> subprotocols{};
 
   // Where to dial, when it is not where the URL says: "address", "address:port", "[v6]:port",
   // "name:port". Host header and server name still come from the URL.
-  std::string dial;
+  std::string dial{};
   // The name for SNI and verification, when it is not the URL's host.
-  std::string server_name;
-  std::string local_address;  // bind here before connecting
+  std::string server_name{};
+  std::string local_address{};  // bind here before connecting
 
-  TlsOptions tls;
-  SocketOptions socket;
-  Deadlines deadlines;
-  Limits limits;
-  DeflateOptions deflate;
+  TlsOptions tls{};
+  SocketOptions socket{};
+  Deadlines deadlines{};
+  Limits limits{};
+  DeflateOptions deflate{};
 
   // Sets one option by its name, as a configuration file or a command line gives it
   // ("connect_timeout_ms", "250"). Errors: invalid_option, which names the option, the value and,
@@ -99,12 +99,12 @@ struct ListenOptions {
   std::string address = "127.0.0.1";
   std::uint16_t port = 0;  // 0 takes a free one
   bool secure = false;     // TLS with the certificate and key of `tls`
-  TlsOptions tls;
-  SocketOptions socket;
-  Deadlines deadlines;
-  Limits limits;
-  DeflateOptions deflate;
-  std::vector<std::string> subprotocols;  // in the order of preference
+  TlsOptions tls{};
+  SocketOptions socket{};
+  Deadlines deadlines{};
+  Limits limits{};
+  DeflateOptions deflate{};
+  std::vector<std::string> subprotocols{};  // in the order of preference
 
   // Runs on the reactor for each connection that opened; add handlers here.
   Callback<Connection&> on_open{};
