@@ -24,16 +24,21 @@ endfunction()
 # zenwire_fuzz(<name> SOURCES <file>... [LINK <lib>...] [RUNS <n>])
 #
 # A libFuzzer program (LLVMFuzzerTestOneInput), built by the fuzz preset alone. ctest runs it for a fixed number of
-# inputs from a fixed seed, which finds what is shallow and repeats exactly; run it by hand for the rest.
+# inputs from a fixed seed, which finds what is shallow and repeats exactly; run it by hand for the rest. The target
+# fuzzers is all of them.
 function(zenwire_fuzz name)
   if(NOT ZENWIRE_FUZZ)
     return()
   endif()
   cmake_parse_arguments(FUZZ "" "RUNS" "SOURCES;LINK" ${ARGN})
   if(NOT FUZZ_RUNS)
-    set(FUZZ_RUNS 200000)
+    set(FUZZ_RUNS 50000)
+  endif()
+  if(NOT TARGET fuzzers)
+    add_custom_target(fuzzers)
   endif()
   add_executable(${name} ${FUZZ_SOURCES})
+  add_dependencies(fuzzers ${name})
   target_link_libraries(${name} PRIVATE ${FUZZ_LINK} zenwire_warnings)
   target_link_options(${name} PRIVATE -fsanitize=fuzzer)
   add_test(NAME ${name} COMMAND ${name} -runs=${FUZZ_RUNS} -seed=1)

@@ -36,6 +36,7 @@ test nodejs               node
 test npm                  npm
 ci   git                  git
 ci   clang-16             clang++-16
+ci   libclang-rt-16-dev   /usr/lib/llvm-16/lib/clang/16/lib/linux/libclang_rt.fuzzer-x86_64.a
 ci   clang-format-14      clang-format-14
 '
 
