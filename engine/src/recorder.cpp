@@ -1,11 +1,3 @@
-#include <zenwire/engine/recorder.hpp>
-
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -14,10 +6,17 @@
 #include <cstring>
 #include <system_error>
 
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
 #include <zenwire/base/assert.hpp>
 #include <zenwire/codec/base64.hpp>
 #include <zenwire/codec/json_string.hpp>
 #include <zenwire/codec/utf8.hpp>
+#include <zenwire/engine/recorder.hpp>
 
 #include "recording_file.hpp"
 #include "timestamp.hpp"
@@ -78,9 +77,8 @@ constexpr std::string_view kRedactedKey = R"(,"redacted":true)";
 // All of a line but its payload, at most; and the shortest that can follow a payload, which must
 // cover what the copies before it have left behind.
 constexpr std::size_t kFrame_bytes = 384;
-constexpr std::string_view kTailShortest =
-    R"(","ns":0,"conn":0,"epoch":0,"session":0,"seq":0})"
-    "\n";
+constexpr std::string_view kTailShortest = R"(","ns":0,"conn":0,"epoch":0,"session":0,"seq":0})"
+                                           "\n";
 static_assert(kTailShortest.size() >= kJsonEscapeSlack_bytes);
 static_assert(kTailShortest.size() >= sizeof(Middle::text) - kMiddles[0][0].size);
 
@@ -234,7 +232,8 @@ class Recorder::Writer {
     ZW_ASSERT(record.type < RecordType::event);
     const bool plain = record.type <= RecordType::binary && record.secrets.empty();
     const std::size_t worst = json_escaped_max(record.payload.size()) + kFrame_bytes;
-    if (!plain || room() < worst) [[unlikely]] return append_carefully(record);
+    if (!plain || room() < worst) [[unlikely]]
+      return append_carefully(record);
     append_at_once(record);
   }
   void event(const EventView& event) noexcept;
@@ -286,7 +285,7 @@ class Recorder::Writer {
   Piece<32> second_head_;  // {"ts":"2026-01-20T15:30:45.
   Piece<32> second_ns_;    // ,"ns":1768923045
   RecordOwner owner_;
-  Piece<96> owner_text_;   // ,"conn":3,"epoch":1,"session":2,"seq":
+  Piece<96> owner_text_;  // ,"conn":3,"epoch":1,"session":2,"seq":
 
   // Drops not yet told of in the file, and how long no append waits any more.
   std::uint64_t drops_untold_ = 0;
@@ -347,7 +346,8 @@ void Recorder::Writer::begin_file() noexcept {
 
 char* Recorder::Writer::put_time(char* to, std::uint64_t ns) noexcept {
   const std::uint64_t second = ns / kNanos_per_second;
-  if (second != second_) [[unlikely]] set_second(second);
+  if (second != second_) [[unlikely]]
+    set_second(second);
   to = second_head_.copy_to(to);
   put_nanos(to, static_cast<std::uint32_t>(ns - second * kNanos_per_second));
   return to + 6;  // microseconds; the rest is overwritten
@@ -407,7 +407,7 @@ void Recorder::Writer::append_at_once(const RecordView& record) noexcept {
     const JsonEscaped escaped = json_escape(data, record.payload);
     to += escaped.bytes;
     if (!escaped.ascii && !record.utf8 && !detail::is_utf8_beyond_ascii(record.payload))
-      [[unlikely]] {
+        [[unlikely]] {
       return append_not_utf8(record, data, to);
     }
   }
@@ -471,9 +471,7 @@ bool Recorder::Writer::wait(const char* to, std::size_t bytes) noexcept {
 // Whether `bytes` may be written from `to` on, with the last event's room behind them.
 bool Recorder::Writer::make_room(char* to, std::size_t bytes) noexcept {
   bytes += kLastEvent_bytes;
-  const auto there = [&] {
-    return file_->ready_end() - to >= static_cast<std::ptrdiff_t>(bytes);
-  };
+  const auto there = [&] { return file_->ready_end() - to >= static_cast<std::ptrdiff_t>(bytes); };
   const bool room = there() || wait(to, bytes);
   if (room) stalled_out_ = false;
   refresh_limit();
@@ -699,10 +697,20 @@ Result<Recorder> Recorder::open(const RecorderOptions& options) {
   return Recorder(std::move(writer));
 }
 
-void Recorder::append(const RecordView& record) noexcept { writer_->append(record); }
-void Recorder::event(const EventView& event) noexcept { writer_->event(event); }
-RecorderStats Recorder::stats() const noexcept { return writer_->stats(); }
-std::optional<Error> Recorder::error() const noexcept { return writer_->error(); }
-Result<void> Recorder::close() noexcept { return writer_->close(); }
+void Recorder::append(const RecordView& record) noexcept {
+  writer_->append(record);
+}
+void Recorder::event(const EventView& event) noexcept {
+  writer_->event(event);
+}
+RecorderStats Recorder::stats() const noexcept {
+  return writer_->stats();
+}
+std::optional<Error> Recorder::error() const noexcept {
+  return writer_->error();
+}
+Result<void> Recorder::close() noexcept {
+  return writer_->close();
+}
 
 }  // namespace zenwire

@@ -1,12 +1,5 @@
 #include "recording_file.hpp"
 
-#include <fcntl.h>
-#include <sched.h>
-#include <sys/file.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
@@ -14,6 +7,13 @@
 #include <cstring>
 #include <string>
 #include <system_error>
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <zenwire/base/assert.hpp>
 
@@ -102,7 +102,9 @@ Result<std::unique_ptr<RecordingFile>> RecordingFile::open(const RecorderOptions
   return file;
 }
 
-RecordingFile::~RecordingFile() { (void)close(); }
+RecordingFile::~RecordingFile() {
+  (void)close();
+}
 
 Result<void> RecordingFile::open_file() {
   const auto refused = [&](const char* why) {
@@ -372,9 +374,8 @@ void RecordingFile::sync_piece(const Piece& piece) noexcept {
     note_error(system_failure(Errc::recording_failed, "syncing " + options_.path, errno));
   }
   // Back to reserved, so that nothing else of the process comes to lie there.
-  void* const given_back =
-      mmap(piece.at, piece.bytes, PROT_NONE,
-           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+  void* const given_back = mmap(piece.at, piece.bytes, PROT_NONE,
+                                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
   if (given_back == MAP_FAILED) {
     note_error(system_failure(Errc::recording_failed, "unmapping " + options_.path, errno));
   }

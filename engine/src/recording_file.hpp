@@ -12,8 +12,6 @@
 // Threads: open and close on any; `published`, wait_for_room and move_window are the writer's. The
 // helpers share the rest under a mutex, which the writer takes only when it has run out of room.
 
-#include <pthread.h>
-
 #include <atomic>
 #include <condition_variable>
 #include <cstddef>
@@ -23,6 +21,8 @@
 #include <mutex>
 #include <optional>
 #include <vector>
+
+#include <pthread.h>
 
 #include <zenwire/base/error.hpp>
 #include <zenwire/engine/recorder.hpp>
@@ -48,7 +48,9 @@ class RecordingFile {
   [[nodiscard]] const RecordingTail& tail() const noexcept { return tail_; }
 
   // Where the next byte goes when the file was just opened.
-  [[nodiscard]] char* begin() const noexcept { return window_ + (tail_.whole_bytes - window_offset_); }
+  [[nodiscard]] char* begin() const noexcept {
+    return window_ + (tail_.whole_bytes - window_offset_);
+  }
 
   // Memory below this may be written.
   [[nodiscard]] char* ready_end() const noexcept {
@@ -136,16 +138,16 @@ class RecordingFile {
   std::condition_variable sync_wakes_;
   std::condition_variable writer_wakes_;
   char* window_ = nullptr;
-  std::uint64_t window_offset_ = 0;     // of the window's first byte in the file
-  std::uint64_t allocated_bytes_ = 0;   // of the file
-  const char* wanted_end_ = nullptr;    // room up to here is being waited for
+  std::uint64_t window_offset_ = 0;    // of the window's first byte in the file
+  std::uint64_t allocated_bytes_ = 0;  // of the file
+  const char* wanted_end_ = nullptr;   // room up to here is being waited for
   bool stopping_ = false;
-  bool preparing_ = false;              // a segment is being prepared, outside the mutex
-  unsigned rest_ = 0;                   // rounds until a full disk is tried again
+  bool preparing_ = false;  // a segment is being prepared, outside the mutex
+  unsigned rest_ = 0;       // rounds until a full disk is tried again
   bool closed_ = false;
-  std::deque<Piece> pieces_;            // mapped, not retired
-  std::deque<Piece> retired_;           // to be synced and given back
-  std::vector<Piece> windows_;          // reservations, the last in use
+  std::deque<Piece> pieces_;    // mapped, not retired
+  std::deque<Piece> retired_;   // to be synced and given back
+  std::vector<Piece> windows_;  // reservations, the last in use
   std::optional<Error> error_;
   RecordingFileStats stats_;
   Thread preparer_;

@@ -1,8 +1,5 @@
 #include "recording_tail.hpp"
 
-#include <simdjson.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
@@ -10,6 +7,9 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <simdjson.h>
+#include <unistd.h>
 
 #include <zenwire/base/assert.hpp>
 

@@ -34,7 +34,8 @@ Date date_from_days(std::uint64_t days) noexcept {
   const auto day_of_era = static_cast<unsigned>(days % kDays_per_era);
   const unsigned year_of_era =
       (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-  const unsigned day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+  const unsigned day_of_year =
+      day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
   const unsigned from_march = (5 * day_of_year + 2) / 153;
   const unsigned month = from_march < 10 ? from_march + 3 : from_march - 9;
   const auto year = static_cast<unsigned>(days / kDays_per_era * 400) + year_of_era;

@@ -11,8 +11,8 @@
 //   ts       when it was received or sent, UTC, microseconds
 //   dir      "in" or "out"
 //   type     "text", "binary", "close", "ping", "pong"
-//   data     text, ping, pong: the payload. binary: base64. close: {"code":1000,"reason":"..."} as a
-//            string, with the code 1005 for a close frame without one
+//   data     text, ping, pong: the payload. binary: base64. close: {"code":1000,"reason":"..."}
+//            as a string, with the code 1005 for a close frame without one
 //   binary   true if data is base64: always for type binary; for the others when the payload is not
 //            UTF-8 (or not a valid close payload)
 //   ns       the same moment in nanoseconds since 1970

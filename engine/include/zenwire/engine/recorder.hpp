@@ -1,7 +1,7 @@
 #pragma once
 
-// Recorder: appends messages and events to a recording (record.hpp says what is in it) as they pass,
-// from the reactor's thread.
+// Recorder: appends messages and events to a recording (record.hpp says what is in it) as they
+// pass, from the reactor's thread.
 //
 // How it is fast and yet safe. The file is mapped, and an append formats the line straight into the
 // mapping: what was written belongs to the kernel at once, so a process killed the next moment has
@@ -74,12 +74,12 @@ struct RecorderStatus {
 
 struct RecorderStats {
   RecorderStatus status;
-  std::uint64_t stalls = 0;         // appends that had to wait
-  std::uint64_t stalled_ns = 0;     // for how long, together
+  std::uint64_t stalls = 0;      // appends that had to wait
+  std::uint64_t stalled_ns = 0;  // for how long, together
   std::uint64_t stalled_ns_max = 0;
-  std::uint64_t segments = 0;       // prepared
+  std::uint64_t segments = 0;  // prepared
   std::uint64_t segments_synced = 0;
-  std::uint64_t torn_bytes = 0;     // cut off an unfinished line when the file was opened
+  std::uint64_t torn_bytes = 0;  // cut off an unfinished line when the file was opened
 };
 
 class Recorder {
