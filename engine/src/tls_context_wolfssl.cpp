@@ -91,10 +91,6 @@ void trust_system(WOLFSSL_CTX* context) noexcept {
 Result<void> trust_pem(WOLFSSL_CTX* context, const Pem& pem, const std::string& option) {
   const int loaded =
       wolfSSL_CTX_load_verify_buffer(context, pem.data(), pem.size(), WOLFSSL_FILETYPE_PEM);
-  if (loaded == NOT_CA_ERROR) {
-    return fail(Errc::tls_configuration,
-                option + ": the certificate is not an authority's (CA:TRUE); pin its key instead");
-  }
   return configured(loaded, option + " holds no usable certificate");
 }
 
@@ -158,8 +154,10 @@ WOLFSSL_METHOD* method_for(const TlsOptions& options, bool server) noexcept {
 void set_verification(WOLFSSL_CTX* context, const TlsOptions& options, bool server) noexcept {
   int mode = WOLFSSL_VERIFY_NONE;
   if (!server && options.verify) mode = WOLFSSL_VERIFY_PEER;
-  if (server && chooses_trust(options))
+  if (server && chooses_trust(options)) {
     mode = WOLFSSL_VERIFY_PEER | WOLFSSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+    wolfSSL_CTX_mutual_auth(context, 1);  // TLS 1.2 would else end without an alert
+  }
   wolfSSL_CTX_set_verify(context, mode, detail::tls_verify);
 }
 

@@ -363,8 +363,7 @@ Error TlsStream::Impl::not_tls() const {
       as_text(Bytes(in).subspan(in_begin, std::min(in_end - in_begin, kShown_bytes))));
   std::replace_if(
       shown.begin(), shown.end(), [](char c) { return c < ' ' || c > '~'; }, '.');
-  return {done ? Errc::tls_record_invalid : Errc::tls_handshake_failed,
-          peer() + " does not speak TLS here; it sent: " + shown};
+  return {Errc::tls_handshake_failed, peer() + " does not speak TLS here; it sent: " + shown};
 }
 
 Error TlsStream::Impl::error_of(int result) const {
@@ -374,9 +373,7 @@ Error TlsStream::Impl::error_of(int result) const {
   constexpr int kFatal = 2;
   if (alerts.last_rx.level == kFatal) return alert_error(alerts.last_rx.code);
   const int error = wolfSSL_get_error(ssl.get(), result);
-  if (error == UNKNOWN_RECORD_TYPE)
-    return {done ? Errc::tls_record_invalid : Errc::tls_handshake_failed,
-            peer() + " sent what is not TLS"};
+  if (done) return {Errc::tls_record_invalid, peer() + ": " + detail::library_text(error)};
   if (error == NO_PEER_CERT)
     return {Errc::tls_certificate_invalid, peer() + " sent no certificate"};
   if (error == UNKNOWN_ALPN_PROTOCOL_NAME_E)
@@ -385,8 +382,7 @@ Error TlsStream::Impl::error_of(int result) const {
     return {Errc::tls_handshake_failed, peer() + " and we have no TLS version in common"};
   if (error == WOLFSSL_ERROR_ZERO_RETURN)
     return {Errc::tls_handshake_failed, peer() + " closed TLS during the handshake"};
-  return {done ? Errc::tls_record_invalid : Errc::tls_handshake_failed,
-          peer() + ": " + detail::library_text(error)};
+  return {Errc::tls_handshake_failed, peer() + ": " + detail::library_text(error)};
 }
 
 // --- Work.
