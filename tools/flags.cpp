@@ -1,0 +1,209 @@
+#include "flags.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+
+#include <zenwire/engine/address.hpp>
+#include <zenwire/engine/certificate.hpp>
+
+#include "console.hpp"
+
+namespace zenwire::tools {
+
+namespace {
+
+void log_everything(void*, std::string_view line) noexcept {
+  std::fprintf(stderr, "zenwire: %.*s\n", static_cast<int>(line.size()), line.data());
+}
+
+// What the engine runs on is for those who ask; its warnings are for everyone.
+void log_warnings(void* context, std::string_view line) noexcept {
+  if (line.substr(0, 8) == "warning:") log_everything(context, line);
+}
+
+}  // namespace
+
+void ReactorFlags::add_to(CLI::App& app) {
+  app.add_option("--max-message", message_bytes_max,
+                 "largest message accepted, in bytes (suffixes K, M, G: powers of 1024)")
+      ->transform(CLI::AsSizeValue(false))
+      ->check(CLI::Range(std::uint64_t{125}, std::uint64_t{1} << 31))
+      ->default_str("16M");
+  app.add_flag("--spin", spin, "never sleep: lowest latency, a whole core");
+  app.add_option("--core", core, "pin the reactor to this core")->check(CLI::NonNegativeNumber);
+  app.add_flag("-v,--verbose", verbose, "say on standard error what happens");
+}
+
+ReactorOptions ReactorFlags::reactor_options(std::uint32_t connections_max) const {
+  ReactorOptions options;
+  options.core = core;
+  options.idle = spin ? Idle::spin : Idle::block;
+  options.connections_max = connections_max;
+  options.message_bytes_max = message_bytes_max;
+  // The pages of the large buffers are only needed when a large message comes.
+  options.prefault = false;
+  options.log = verbose ? Callback<std::string_view>(log_everything, nullptr)
+                        : Callback<std::string_view>(log_warnings, nullptr);
+  return options;
+}
+
+void ReactorFlags::apply_to(Limits& limits) const {
+  limits.message_bytes_max = message_bytes_max;
+  limits.frame_bytes_max = message_bytes_max;
+}
+
+void ClientFlags::add_to(CLI::App& app) {
+  app.add_option("URL", url, "ws://host[:port]/path or wss://...")->required();
+  app.add_option("-H,--header", headers, "extra header of the request: 'Name: value'")
+      ->type_name("LINE")
+      ->take_all();
+  app.add_option("-s,--subprotocol", subprotocols, "subprotocol to offer; again for more")
+      ->take_all();
+  app.add_option("--ca", ca_file, "trust the authorities of this PEM file, not the system's")
+      ->type_name("FILE");
+  app.add_flag("--insecure", insecure,
+               "accept any certificate: whoever is on the path can read all");
+  app.add_flag("--deflate", deflate, "offer permessage-deflate");
+  app.add_option("--dial", dial, "connect there instead: address, address:port or name:port")
+      ->type_name("ADDRESS");
+  app.add_option("--option", settings,
+                 "any connection option by its name, as connect_timeout_ms=250")
+      ->type_name("NAME=VALUE")
+      ->take_all();
+}
+
+namespace {
+
+std::string_view trimmed(std::string_view text) {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+  return text;
+}
+
+Result<void> add_header(HeaderList& headers, std::string_view line) {
+  const auto colon = line.find(':');
+  if (colon == std::string_view::npos || colon == 0) {
+    // Not quoted: what stands there may be the secret itself.
+    return fail(Errc::header_invalid, "--header needs 'Name: value'");
+  }
+  headers.emplace_back(line.substr(0, colon), trimmed(line.substr(colon + 1)));
+  return {};
+}
+
+Result<void> apply_setting(ConnectOptions& options, std::string_view setting) {
+  const auto equals = setting.find('=');
+  if (equals == std::string_view::npos) {
+    return fail(Errc::invalid_option, "--option needs name=value");
+  }
+  return options.set(setting.substr(0, equals), setting.substr(equals + 1));
+}
+
+}  // namespace
+
+Result<ConnectOptions> ClientFlags::connect_options(std::string_view command,
+                                                    const ReactorFlags& reactor) const {
+  ConnectOptions options;
+  options.url = url;
+  options.subprotocols = subprotocols;
+  options.tls.ca_file = ca_file;
+  options.tls.verify = !insecure;
+  options.deflate.enabled = deflate;
+  options.dial = dial;
+  reactor.apply_to(options.limits);
+  for (const std::string& header : headers) {
+    if (auto added = add_header(options.headers, header); !added)
+      return tl::unexpected(added.error());
+  }
+  for (const std::string& setting : settings) {
+    if (auto set = apply_setting(options, setting); !set) return tl::unexpected(set.error());
+  }
+  if (insecure) print_warning(command, "--insecure: the server's certificate is not verified");
+  return options;
+}
+
+void ServerFlags::add_to(CLI::App& app) {
+  app.add_option("--address", address, "address to listen on")->capture_default_str();
+  app.add_option("--port", port, "port to listen on; 0 takes a free one")->capture_default_str();
+  auto* secure = app.add_flag("--tls", tls,
+                              "TLS with a certificate of its own for localhost, 127.0.0.1 and ::1");
+  app.add_option("--ca-out", ca_out, "write what a client is to trust (--ca) into this PEM file")
+      ->type_name("FILE")
+      ->needs(secure);
+  app.add_flag("--deflate", deflate, "accept permessage-deflate");
+}
+
+namespace {
+
+bool is_any_address(std::string_view address) noexcept {
+  return address == "0.0.0.0" || address == "::";
+}
+
+Result<CertificateAndKey> make_certificate(const std::string& address, const std::string& ca_out) {
+  auto authority = CertificateAuthority::create("zenwire loopback authority");
+  if (!authority) return tl::unexpected(authority.error());
+  CertificateRequest request;
+  request.dns_names = {"localhost"};
+  request.ip_addresses = {"127.0.0.1", "::1"};
+  const bool named = std::count(request.ip_addresses.begin(), request.ip_addresses.end(), address);
+  if (!named && !is_any_address(address) && Address::from_literal(address, 0)) {
+    request.ip_addresses.push_back(address);
+  }
+  auto issued = authority->issue(request);
+  if (!issued || ca_out.empty()) return issued;
+  if (auto written = write_file(ca_out, authority->certificate_pem()); !written) {
+    return tl::unexpected(written.error());
+  }
+  return issued;
+}
+
+}  // namespace
+
+Result<ListenOptions> ServerFlags::listen_options(const ReactorFlags& reactor) const {
+  ListenOptions options;
+  options.address = address;
+  options.port = port;
+  options.secure = tls;
+  options.deflate.enabled = deflate;
+  reactor.apply_to(options.limits);
+  if (!tls) return options;
+  auto certificate = make_certificate(address, ca_out);
+  if (!certificate) return tl::unexpected(certificate.error());
+  options.tls.certificate_pem = std::move(certificate->certificate_pem);
+  options.tls.key_pem = std::move(certificate->key_pem);
+  return options;
+}
+
+std::string ServerFlags::url(std::uint16_t taken_port) const {
+  std::string host = address;
+  if (is_any_address(address) || address == "127.0.0.1" || address == "::1") {
+    host = address == "::1" || address == "::" ? "[::1]" : "127.0.0.1";
+  } else if (address.find(':') != std::string::npos) {
+    host = "[" + address + "]";
+  }
+  return (tls ? "wss://" : "ws://") + host + ":" + std::to_string(taken_port) + "/";
+}
+
+ExitCode exit_code_of_start(const Error& error) noexcept {
+  return error.condition() == Condition::invalid_option && error.code() != Errc::file_unreadable &&
+                 error.code() != Errc::tls_configuration
+             ? ExitCode::usage
+             : ExitCode::failed;
+}
+
+Result<void> write_file(const std::string& path, std::string_view text) {
+  struct Close {
+    void operator()(std::FILE* file) const noexcept { std::fclose(file); }
+  };
+  std::unique_ptr<std::FILE, Close> file(std::fopen(path.c_str(), "we"));
+  const bool written = file &&
+                       std::fwrite(text.data(), 1, text.size(), file.get()) == text.size() &&
+                       std::fflush(file.get()) == 0;
+  if (!written) return fail(Errc::system_error, "cannot write " + path, errno);
+  return {};
+}
+
+}  // namespace zenwire::tools
