@@ -125,10 +125,12 @@ struct TlsStream::Impl {
   bool verify = true;
   std::vector<KeyPin> pins;
   std::string server_name;
-  Error chain_error;   // of an authority in the chain, which the server's own may not need
-  Error verify_error;  // the reason that the handshake fails for
+  int plain_alert = -1;  // the code of one that came unencrypted during the handshake
+  Error chain_error;     // of an authority in the chain, which the server's own may not need
+  Error verify_error;    // the reason that the handshake fails for
 
   [[nodiscard]] std::size_t front_record_bytes() const noexcept;
+  void note_plain_alert() noexcept;
   int receive(std::byte* to, std::size_t bytes) noexcept;
   int send(const std::byte* from, std::size_t bytes) noexcept;
 
@@ -265,6 +267,16 @@ bool TlsStream::has_complete_record() const noexcept {
   return impl_->plaintext_left || impl_->record_left != 0 || impl_->front_record_bytes() != 0;
 }
 
+// In TLS 1.3, OpenSSL's client refuses our certificate with an alert that is not encrypted yet when
+// we expect encryption. The library can make nothing of it; the reason is worth keeping.
+void TlsStream::Impl::note_plain_alert() noexcept {
+  constexpr std::byte kAlertType{21};
+  constexpr std::size_t kAlert_bytes = 2;
+  const std::byte* const front = in.data() + in_begin;
+  if (front_record_bytes() != kRecordHeader_bytes + kAlert_bytes || *front != kAlertType) return;
+  plain_alert = std::to_integer<int>(front[kRecordHeader_bytes + 1]);
+}
+
 // The library asks for the header, then for the rest: it gets no byte of a record that is not
 // whole.
 int TlsStream::Impl::receive(std::byte* to, std::size_t bytes) noexcept {
@@ -372,6 +384,7 @@ Error TlsStream::Impl::error_of(int result) const {
   wolfSSL_get_alert_history(ssl.get(), &alerts);
   constexpr int kFatal = 2;
   if (alerts.last_rx.level == kFatal) return alert_error(alerts.last_rx.code);
+  if (!done && plain_alert >= 0) return alert_error(plain_alert);
   const int error = wolfSSL_get_error(ssl.get(), result);
   if (done) return {Errc::tls_record_invalid, peer() + ": " + detail::library_text(error)};
   if (error == NO_PEER_CERT)
@@ -392,6 +405,7 @@ Result<bool> TlsStream::handshake() noexcept {
   while (!impl.done && (!impl.started || has_complete_record())) {
     if (impl.in_begin < impl.in_end && !is_record_type(impl.in[impl.in_begin]))
       return tl::unexpected<Error>(impl.not_tls());
+    impl.note_plain_alert();
     impl.started = true;
     const int result =
         impl.server ? wolfSSL_accept(impl.ssl.get()) : wolfSSL_connect(impl.ssl.get());

@@ -9,20 +9,25 @@
 #                              out because RDRAND would be asked before the hook; it also spares TLS 1.2 the Hash-DRBG
 #                              per record (400 to 800 ns)
 #   ALWAYS_VERIFY_CB           the verify callback sees good certificates too: names and pins are checked there, by us
+#   ALT_CERT_CHAINS            a server may send authorities that lead nowhere (cross-signed by a root that has gone), as
+#                              many do; its own certificate must still lead to a trusted one
+#   EXTRA_ALERTS               the peer is told why a handshake failed
+#   disable-session-ticket     tickets would be kept, with an allocation, on the reactor's thread, and those with a nonce
+#                              above 8 bytes (rustls) would end the connection; without, they are skipped
 #   HAVE_SECRET_CALLBACK       key log for tests;  atomicuser: record keys can be read out
 #   cert*, keygen, *ALT_NAME   the test servers make their own CA and certificates
 # Everything given with -D is written to wolfssl/options.h, so whoever includes that has the same configuration.
 
 zw_wolfssl_configure=(
   --enable-static --disable-shared --disable-examples --disable-crypttests
-  --enable-tls13 --disable-oldtls --enable-sni --enable-alpn --enable-session-ticket --enable-supportedcurves
+  --enable-tls13 --disable-oldtls --enable-sni --enable-alpn --disable-session-ticket --enable-supportedcurves
   --enable-keying-material --enable-ocsp --enable-crl --enable-hkdf --enable-aesgcm --enable-chacha --enable-poly1305
   --enable-curve25519 --enable-ed25519 --enable-sp=yes --enable-sp-asm --enable-intelasm --enable-aesni
   --disable-hashdrbg --enable-atomicuser --enable-certgen --enable-certext --enable-certreq --enable-keygen --enable-ip-alt-name
 )
 zw_wolfssl_cflags=(
   -O3 -fPIC -DLARGE_STATIC_BUFFERS -DHAVE_SECRET_CALLBACK -DWOLFSSL_ALT_NAMES -DKEEP_PEER_CERT
-  -DWOLFSSL_ALWAYS_VERIFY_CB -DWOLFSSL_HOSTNAME_VERIFY_ALT_NAME_ONLY
+  -DWOLFSSL_ALWAYS_VERIFY_CB -DWOLFSSL_HOSTNAME_VERIFY_ALT_NAME_ONLY -DWOLFSSL_ALT_CERT_CHAINS -DWOLFSSL_EXTRA_ALERTS
   -DCUSTOM_RAND_GENERATE_BLOCK=zenwire_rand_generate_block
 )
 # The hook's declaration, for wolfSSL's build alone. The engine defines it.
