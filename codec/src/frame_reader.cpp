@@ -1,8 +1,6 @@
 #include <algorithm>
 
 #include <zenwire/codec/frame_reader.hpp>
-#include <zenwire/codec/mask.hpp>
-
 namespace zenwire {
 
 static_assert(FrameLimits{}.window_bytes_max() > FrameLimits{}.message_bytes_max);
@@ -15,11 +13,12 @@ FrameReader::FrameReader(Role role, const FrameLimits& limits) noexcept
   settle_fast_path();
 }
 
-// The inline path is for a client between two messages. It must be shut in every other state, or it
-// would take a continuation's neighbour for a message of its own.
+// The fast path is for whole messages. It must be shut in every other state, or it would take a
+// continuation's neighbour for a message of its own.
 void FrameReader::settle_fast_path() noexcept {
-  const bool open = role_ == Role::client && phase_ == Phase::header && !in_message_;
-  fast_second_end_ = open ? detail::kLength64 : 0;
+  const bool open = phase_ == Phase::header && !in_message_;
+  fast_second_end_ = open && role_ == Role::client ? detail::kLength64 : 0;
+  fast_masked_end_ = open && role_ == Role::server ? detail::kLength64 : 0;
 }
 
 bool FrameReader::is_text_beyond_ascii(Bytes text) const noexcept {
@@ -31,6 +30,8 @@ bool FrameReader::checks_text() const noexcept {
 }
 
 ReadStatus FrameReader::next_general(ReceiveWindow& window) noexcept {
+  ReadStatus whole = ReadStatus::message;
+  if (take_whole_message<true>(window, fast_masked_end_, whole)) return whole;
   for (;;) {
     if (phase_ == Phase::failed) return ReadStatus::failed;
     if (phase_ == Phase::closed) {
@@ -105,10 +106,7 @@ ReadStatus FrameReader::read_control(ReceiveWindow& window, std::size_t before,
   ZW_ASSERT(payload_bytes <= kControlPayload_bytes_max);
   if (window.unparsed_bytes() < before + payload_bytes) return ReadStatus::need_more;
   std::byte* const payload = window.parsed_ + before;
-  if (role_ == Role::server) {
-    const auto key = detail::load_word<MaskingKey>(payload - sizeof(MaskingKey));
-    mask_copy(payload, payload, payload_bytes, key);
-  }
+  if (role_ == Role::server) detail::unmask(payload, payload_bytes, detail::load_key(payload));
   payload_ = payload;
   payload_bytes_ = payload_bytes;
   opcode_ =
@@ -130,16 +128,14 @@ void FrameReader::begin_data_frame(ReceiveWindow& window, std::size_t before,
     fragments_ = 0;
     utf8_.reset();
   }
-  if (role_ == Role::server) {
-    frame_key_ = detail::load_word<MaskingKey>(window.parsed_ + before - sizeof(MaskingKey));
-  }
+  if (role_ == Role::server) frame_key_ = detail::load_key(window.parsed_ + before);
   window.parsed_ += before;
   frame_fin_ = (first & detail::kFinBit) != 0;
   frame_bytes_left_ = payload_bytes;
   message_bytes_ += payload_bytes;
   ++fragments_;
   phase_ = Phase::payload;
-  fast_second_end_ = 0;
+  settle_fast_path();
 }
 
 // Takes what has come of the frame's payload: unmasked, checked and joined to the message, each
@@ -148,7 +144,7 @@ std::optional<ReadStatus> FrameReader::read_payload(ReceiveWindow& window) noexc
   const auto bytes =
       static_cast<std::size_t>(std::min<std::uint64_t>(window.unparsed_bytes(), frame_bytes_left_));
   if (role_ == Role::server) {
-    mask_copy(window.parsed_, window.parsed_, bytes, frame_key_);
+    detail::unmask(window.parsed_, bytes, frame_key_);
     frame_key_ = detail::turn_key(frame_key_, bytes);
   }
   if (checks_text() && !utf8_.feed({window.parsed_, bytes})) return fail(Errc::text_not_utf8);

@@ -9,6 +9,7 @@
 #include <zenwire/base/error.hpp>
 #include <zenwire/codec/close.hpp>
 #include <zenwire/codec/frame.hpp>
+#include <zenwire/codec/mask.hpp>
 #include <zenwire/codec/receive_window.hpp>
 #include <zenwire/codec/utf8.hpp>
 
@@ -17,13 +18,16 @@ namespace zenwire {
 // What a reader accepts. Each limit is inclusive: exactly that much is accepted, one more is
 // refused.
 struct FrameLimits {
-  std::uint64_t frame_bytes_max = std::uint64_t{16} << 20;  // payload of one data frame
-  std::uint64_t message_bytes_max = std::uint64_t{16}
-                                    << 20;  // payload of one message, compressed if it is
-  std::uint32_t fragments_max = 65536;      // frames of one message; at least 1
-  bool deflate =
-      false;  // permessage-deflate was negotiated: RSV1 may mark the first frame of a message
-  bool validate_utf8 = true;  // of text messages that are not compressed
+  // Payload of one data frame.
+  std::uint64_t frame_bytes_max = std::uint64_t{16} << 20;
+  // Payload of one message, as it is on the wire: compressed if it is.
+  std::uint64_t message_bytes_max = std::uint64_t{16} << 20;
+  // Frames of one message; at least 1.
+  std::uint32_t fragments_max = 65536;
+  // permessage-deflate was negotiated: RSV1 may mark the first frame of a message.
+  bool deflate = false;
+  // Text messages that are not compressed are checked.
+  bool validate_utf8 = true;
 
   // The largest window that a reader with these limits ever wants: the largest message, the largest
   // header, and a control frame in between.
@@ -32,11 +36,36 @@ struct FrameLimits {
   }
 };
 
+namespace detail {
+
+// The key is the last part of the header.
+inline MaskingKey load_key(const std::byte* payload) noexcept {
+  return load_word<MaskingKey>(payload - sizeof(MaskingKey));
+}
+
+inline void unmask(std::byte* payload, std::size_t bytes, MaskingKey key) noexcept {
+  mask_copy(payload, payload, bytes, key);
+}
+
+// Unmasks if need be, and gives whether the payload is ASCII; kReadPadding_bytes after it are
+// readable.
+template <bool masked>
+[[gnu::always_inline]] inline bool is_ascii_unmasked(std::byte* payload,
+                                                     std::size_t bytes) noexcept {
+  if constexpr (masked) {
+    const MaskingKey key = load_key(payload);
+    if (bytes <= kInlineMask_bytes_max) return mask_copy_short(payload, payload, bytes, key);
+    unmask(payload, bytes, key);
+  }
+  return is_ascii_padded(payload, bytes);
+}
+
+}  // namespace detail
+
 enum class ReadStatus : std::uint8_t {
   message,    // a whole data message: opcode(), payload(), compressed()
   control,    // a ping, pong or close frame: opcode(), payload()
-  need_more,  // no whole frame left: receive more; wanted_bytes() says how large the window has to
-              // be
+  need_more,  // no whole frame left: receive more, into a window of wanted_bytes()
   failed,     // the peer broke the protocol or a limit: error(), close_code(); and so it stays
 };
 
@@ -58,36 +87,9 @@ class FrameReader {
   FrameReader(Role role, const FrameLimits& limits) noexcept;
 
   ReadStatus next(ReceiveWindow& window) noexcept {
-    const std::byte* const at = window.parsed_;
-    const auto available = static_cast<std::size_t>(window.filled_ - at);
-    if (available < kFastFrame_bytes_min) return next_general(window);
-    const unsigned first = std::to_integer<unsigned>(at[0]);
-    std::size_t payload_bytes = std::to_integer<std::size_t>(at[1]);
-    // One comparison for the role, the mask bit, a 64-bit length and any state but between two
-    // messages.
-    if (payload_bytes >= fast_second_end_) return next_general(window);
-    std::size_t before = 2;
-    if (payload_bytes == detail::kLength16) {
-      payload_bytes = load_big_endian<std::uint16_t>(at + 2);
-      before = 4;
-      if (payload_bytes < detail::kLength16) [[unlikely]]
-        return next_general(window);
-    }
-    if (first - kFinalText > 1u || payload_bytes > fast_payload_bytes_max_ ||
-        payload_bytes > available - before) {
-      return next_general(window);
-    }
-    const std::byte* const payload = at + before;
-    if (first == kFinalText && !detail::is_ascii_padded(payload, payload_bytes) &&
-        !is_text_beyond_ascii({payload, payload_bytes})) {
-      return next_general(window);
-    }
-    window.parsed_ += before + payload_bytes;
-    payload_ = payload;
-    payload_bytes_ = payload_bytes;
-    opcode_ = static_cast<Opcode>(first & detail::kOpcodeBits);
-    compressed_ = false;
-    return ReadStatus::message;
+    ReadStatus status = ReadStatus::message;
+    if (take_whole_message<false>(window, fast_second_end_, status)) return status;
+    return next_general(window);
   }
 
   // Of the message or control frame that next() gave.
@@ -129,13 +131,56 @@ class FrameReader {
  private:
   enum class Phase : std::uint8_t { header, payload, closed, failed };
 
-  static constexpr std::size_t kFastFrame_bytes_min = 4;
+  static constexpr std::size_t kFastHeader_bytes_max = 4;  // without the key
   static constexpr unsigned kFinalText = detail::kFinBit | static_cast<unsigned>(Opcode::text);
   static_assert(kFinalText + 1 == (detail::kFinBit | static_cast<unsigned>(Opcode::binary)));
 
   [[nodiscard]] std::size_t key_bytes() const noexcept {
     return role_ == Role::server ? sizeof(MaskingKey) : 0;
   }
+
+  // Takes a message of one frame that is whole in the window, if that is what comes next; changes
+  // nothing otherwise. `second_end` is above every second header byte that may be taken, less the
+  // mask bit; zero shuts the path, so that one comparison stands for the role, the mask bit, a
+  // 64-bit length and any state but between two messages.
+  template <bool masked>
+  [[gnu::always_inline]] bool take_whole_message(ReceiveWindow& window, std::uint8_t second_end,
+                                                 ReadStatus& status) noexcept {
+    constexpr std::size_t kKey_bytes = masked ? sizeof(MaskingKey) : 0;
+    std::byte* const at = window.parsed_;
+    const auto available = static_cast<std::size_t>(window.filled_ - at);
+    if (available < kFastHeader_bytes_max + kKey_bytes) return false;
+    const unsigned first = std::to_integer<unsigned>(at[0]);
+    std::size_t payload_bytes =
+        std::to_integer<std::size_t>(at[1]) - (masked ? detail::kMaskBit : 0u);
+    if (payload_bytes >= second_end) return false;
+    std::size_t before = 2 + kKey_bytes;
+    if (payload_bytes == detail::kLength16) {
+      payload_bytes = load_big_endian<std::uint16_t>(at + 2);
+      before = kFastHeader_bytes_max + kKey_bytes;
+      if (payload_bytes < detail::kLength16) [[unlikely]]
+        return false;
+    }
+    if (first - kFinalText > 1u || payload_bytes > fast_payload_bytes_max_ ||
+        payload_bytes > available - before) {
+      return false;
+    }
+    std::byte* const payload = at + before;
+    // A binary payload that is not masked is not looked at.
+    const bool text = first == kFinalText;
+    if ((masked || text) && !detail::is_ascii_unmasked<masked>(payload, payload_bytes) && text &&
+        !is_text_beyond_ascii({payload, payload_bytes})) {
+      status = fail(Errc::text_not_utf8);
+      return true;
+    }
+    window.parsed_ = payload + payload_bytes;
+    payload_ = payload;
+    payload_bytes_ = payload_bytes;
+    opcode_ = static_cast<Opcode>(first & detail::kOpcodeBits);
+    compressed_ = false;
+    return true;
+  }
+
   [[gnu::noinline]] ReadStatus next_general(ReceiveWindow& window) noexcept;
   [[gnu::noinline, gnu::cold]] bool is_text_beyond_ascii(Bytes text) const noexcept;
 
@@ -152,14 +197,15 @@ class FrameReader {
   Errc check_order(std::uint8_t first) const noexcept;
   Errc check_limits(std::uint8_t first, std::uint64_t payload_bytes) const noexcept;
   [[nodiscard]] bool checks_text() const noexcept;
-  ReadStatus fail(Errc error) noexcept;
+  [[gnu::noinline, gnu::cold]] ReadStatus fail(Errc error) noexcept;
   void settle_fast_path() noexcept;
 
   // What the inline path touches.
   const std::byte* payload_ = nullptr;
   std::size_t payload_bytes_ = 0;
   std::size_t fast_payload_bytes_max_ = 0;
-  std::uint8_t fast_second_end_ = 0;  // second header bytes below this may take the inline path
+  std::uint8_t fast_second_end_ = 0;  // of a client
+  std::uint8_t fast_masked_end_ = 0;  // of a server
   Opcode opcode_ = Opcode::text;
   bool compressed_ = false;
 

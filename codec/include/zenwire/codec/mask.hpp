@@ -37,18 +37,25 @@ inline void store_word(std::byte* to, Word word) noexcept {
   std::memcpy(to, &word, sizeof word);
 }
 
+// The short forms give whether what they wrote is ASCII, for nothing when nobody asks: a server's
+// reader has to know, and if it loaded again what was just stored, in blocks of another size, it
+// would wait for the stores.
+
+inline constexpr std::uint64_t kHighBits = 0x8080808080808080;
+
 // The first and the last Word of the bytes, which overlap unless there are exactly two. Both are
 // loaded before either is stored, or masking in place would mask the overlap twice.
 template <typename Word>
-inline void mask_two_words(std::byte* to, const std::byte* from, std::size_t bytes, Word key,
+inline bool mask_two_words(std::byte* to, const std::byte* from, std::size_t bytes, Word key,
                            Word last_key) noexcept {
-  const Word first = load_word<Word>(from);
-  const Word last = load_word<Word>(from + bytes - sizeof(Word));
-  store_word(to, static_cast<Word>(first ^ key));
-  store_word(to + bytes - sizeof(Word), static_cast<Word>(last ^ last_key));
+  const Word first = load_word<Word>(from) ^ key;
+  const Word last = load_word<Word>(from + bytes - sizeof(Word)) ^ last_key;
+  store_word(to, first);
+  store_word(to + bytes - sizeof(Word), last);
+  return ((first | last) & static_cast<Word>(kHighBits)) == 0;
 }
 
-inline void mask_under_16(std::byte* to, const std::byte* from, std::size_t bytes,
+inline bool mask_under_16(std::byte* to, const std::byte* from, std::size_t bytes,
                           MaskingKey key) noexcept {
   const MaskingKey last_key = turn_key(key, bytes);
   if (bytes >= 8) {
@@ -57,13 +64,17 @@ inline void mask_under_16(std::byte* to, const std::byte* from, std::size_t byte
     return mask_two_words<std::uint64_t>(to, from, bytes, wide, wide_last);
   }
   if (bytes >= 4) return mask_two_words<std::uint32_t>(to, from, bytes, key, last_key);
-  for (std::size_t i = 0; i < bytes; ++i, key >>= 8)
+  std::byte seen{};
+  for (std::size_t i = 0; i < bytes; ++i, key >>= 8) {
     to[i] = from[i] ^ static_cast<std::byte>(key & 0xff);
+    seen |= to[i];
+  }
+  return seen < std::byte{0x80};
 }
 
 // At least 16 bytes: whole blocks, then the last 16, loaded before the blocks are stored (see
 // mask_two_words).
-inline void mask_blocks_16(std::byte* to, const std::byte* from, std::size_t bytes,
+inline bool mask_blocks_16(std::byte* to, const std::byte* from, std::size_t bytes,
                            MaskingKey key) noexcept {
   const auto load = [](const std::byte* at) {
     return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
@@ -74,10 +85,21 @@ inline void mask_blocks_16(std::byte* to, const std::byte* from, std::size_t byt
   const __m128i keys = _mm_set1_epi32(static_cast<int>(key));
   const std::size_t last = bytes - 16;
   const __m128i last_keys = _mm_set1_epi32(static_cast<int>(turn_key(key, last)));
-  const __m128i last_block = load(from + last);
-  for (std::size_t at = 0; at < last; at += 16)
-    store(to + at, _mm_xor_si128(load(from + at), keys));
-  store(to + last, _mm_xor_si128(last_block, last_keys));
+  const __m128i last_block = _mm_xor_si128(load(from + last), last_keys);
+  __m128i seen = last_block;
+  for (std::size_t at = 0; at < last; at += 16) {
+    const __m128i block = _mm_xor_si128(load(from + at), keys);
+    seen = _mm_or_si128(seen, block);
+    store(to + at, block);
+  }
+  store(to + last, last_block);
+  return _mm_movemask_epi8(seen) == 0;
+}
+
+// At most kInlineMask_bytes_max.
+inline bool mask_copy_short(std::byte* to, const std::byte* from, std::size_t bytes,
+                            MaskingKey key) noexcept {
+  return bytes < 16 ? mask_under_16(to, from, bytes, key) : mask_blocks_16(to, from, bytes, key);
 }
 
 }  // namespace detail
@@ -88,8 +110,10 @@ inline void mask_blocks_16(std::byte* to, const std::byte* from, std::size_t byt
 inline void mask_copy(std::byte* to, const std::byte* from, std::size_t bytes, MaskingKey key,
                       std::size_t phase = 0) noexcept {
   key = detail::turn_key(key, phase);
-  if (bytes < 16) return detail::mask_under_16(to, from, bytes, key);
-  if (bytes <= detail::kInlineMask_bytes_max) return detail::mask_blocks_16(to, from, bytes, key);
+  if (bytes <= detail::kInlineMask_bytes_max) {
+    detail::mask_copy_short(to, from, bytes, key);
+    return;
+  }
   detail::kernels().mask_copy(to, from, bytes, key);
 }
 
