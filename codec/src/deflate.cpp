@@ -14,6 +14,7 @@ namespace {
 // What an empty stored block ends with: dropped by the sender, put back by the receiver.
 constexpr std::array<std::byte, 4> kTail{std::byte{0x00}, std::byte{0x00}, std::byte{0xff},
                                          std::byte{0xff}};
+static_assert(Deflater::kTail_bytes == kTail.size() + 1);
 
 // zlib counts in 32 bits.
 constexpr std::size_t kStep_bytes_max = std::size_t{1} << 30;
@@ -193,14 +194,23 @@ Result<Deflater> Deflater::open(DeflateSide side, Arena& arena, DeflateTuning tu
 }
 
 std::size_t Deflater::deflate_message(Bytes in, MutableBytes out) noexcept {
-  ZW_ASSERT(is_open());
   ZW_ASSERT(out.size() >= deflate_bound_bytes(in.size()));
+  const auto bytes = try_deflate_message(in, out);
+  ZW_ASSERT(bytes.has_value());
+  return *bytes;
+}
+
+std::optional<std::size_t> Deflater::try_deflate_message(Bytes in, MutableBytes out) noexcept {
+  ZW_ASSERT(is_open());
+  if (out.size() < kTail_bytes)
+    return std::nullopt;  // nothing was compressed, nothing is forgotten
   if (in.empty()) {
     // zlib would say that there is nothing to flush.
     out[0] = std::byte{0};
     return 1;
   }
-  if (no_context_takeover_ && std::exchange(used_, true)) deflateReset(stream_);
+  if (no_context_takeover_ && used_) forget();
+  used_ = true;
   std::size_t written = 0;
   do {
     const auto bytes = static_cast<uInt>(std::min(in.size(), kStep_bytes_max));
@@ -211,12 +221,25 @@ std::size_t Deflater::deflate_message(Bytes in, MutableBytes out) noexcept {
     stream_->avail_out = room;
     in = in.subspan(bytes);
     const int status = deflate(stream_, in.empty() ? Z_SYNC_FLUSH : Z_NO_FLUSH);
-    ZW_ASSERT(status == Z_OK && stream_->avail_in == 0 && stream_->avail_out > 0);
+    ZW_ASSERT(status == Z_OK);
+    if (stream_->avail_out == 0) {
+      forget();
+      return std::nullopt;
+    }
+    ZW_ASSERT(stream_->avail_in == 0);
     written += room - stream_->avail_out;
   } while (!in.empty());
   ZW_ASSERT(written > kTail.size());
   ZW_ASSERT(std::equal(kTail.begin(), kTail.end(), out.data() + written - kTail.size()));
   return written - kTail.size();
+}
+
+// What follows refers to nothing before it. The peer's window keeps what it has, and that is no
+// matter: references are counted from the end.
+void Deflater::forget() noexcept {
+  const int status = deflateReset(stream_);
+  ZW_ASSERT(status == Z_OK);
+  used_ = false;
 }
 
 Result<Inflater> Inflater::open(DeflateSide side, Arena& arena) noexcept {

@@ -278,6 +278,47 @@ TEST(Deflate, BoundHoldsForNoiseAtEveryLevel) {
   }
 }
 
+// Every room from nothing to enough: the payload or nothing, never a byte beyond, and what does not
+// fit goes past the stream uncompressed without harm to what follows.
+TEST(Deflate, GoesOnAfterAMessageThatDidNotFit) {
+  for (const bool no_takeover : {false, true}) {
+    const DeflateSide side{15, no_takeover};
+    for (const std::string& message : {ticker(1), noise(300, 1), std::string(300, 'x')}) {
+      const std::size_t needed = Sender(side).send(message).size() + Deflater::kTail_bytes;
+      Memory memory(deflate_arena_bytes(side));
+      auto deflater = Deflater::open(side, memory.arena()).value();
+      Receiver receiver(side);
+      const auto send = [&](std::string_view text, std::size_t room) {
+        const std::unique_ptr<std::byte[]> out(new std::byte[room]);
+        const auto bytes = deflater.try_deflate_message(as_bytes(text), {out.get(), room});
+        if (!bytes) return false;
+        EXPECT_EQ(receiver.receive(as_text({out.get(), *bytes})).value(), text);
+        return true;
+      };
+      for (std::size_t room = 0; room <= needed + 1; ++room) {
+        ASSERT_TRUE(send(ticker(2), 4096));
+        // With the window that ticker(2) left the first may fit into less; never into nothing.
+        const bool fitted = send(message, room);
+        ASSERT_FALSE(fitted && room < Deflater::kTail_bytes);
+        ASSERT_TRUE(fitted || room < needed);
+        ASSERT_TRUE(send(ticker(3), 4096));
+      }
+    }
+  }
+}
+
+TEST(Deflate, TellsWhatIsWorthCompressing) {
+  Memory memory(deflate_arena_bytes({}));
+  auto deflater = Deflater::open({}, memory.arena()).value();
+  std::array<std::byte, 4096> out;
+  const std::string incompressible = noise(4096, 9);
+  EXPECT_EQ(deflater.try_deflate_message(as_bytes(incompressible), out), std::nullopt);
+  EXPECT_EQ(deflater.try_deflate_message(as_bytes(incompressible), out), std::nullopt)
+      << "what was not sent is not in the window";
+  const std::string repetitive(4096, 'x');
+  EXPECT_LT(deflater.try_deflate_message(as_bytes(repetitive), out).value(), 100u);
+}
+
 TEST(Inflate, StopsExactlyAtTheLimit) {
   for (const std::size_t bytes : {1u, 2u, 257u, 258u, 259u, 1000u, 32768u, 40'000u, 1'000'000u}) {
     for (const std::string& message : {std::string(bytes, 'x'), noise(bytes, 5)}) {

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include <zenwire/base/bytes.hpp>
 #include <zenwire/base/error.hpp>
@@ -53,9 +54,21 @@ class Deflater {
   // overlap `in`. An empty message is one byte (section 7.2.3.6).
   std::size_t deflate_message(Bytes in, MutableBytes out) noexcept;
 
+  // The same with any room: nothing when the payload does not fit with kTail_bytes to spare, and
+  // then the message is to be sent uncompressed (RSV1 clear), which is allowed at any time. The
+  // stream goes on behind it with an empty window. With `in.size()` bytes of room it tells what is
+  // worth compressing.
+  std::optional<std::size_t> try_deflate_message(Bytes in, MutableBytes out) noexcept;
+
+  // Room that zlib needs beyond the payload: the four bytes that are dropped, and one to show that
+  // it was done.
+  static constexpr std::size_t kTail_bytes = 5;
+
   [[nodiscard]] bool is_open() const noexcept { return stream_ != nullptr; }
 
  private:
+  void forget() noexcept;
+
   z_stream_s* stream_ = nullptr;
   bool no_context_takeover_ = false;
   bool used_ = false;  // since the last reset
@@ -73,8 +86,8 @@ class Inflater {
   // Decompresses the payload of one whole message (its fragments joined) into `out` and returns the
   // length. Errors: deflate_too_large as soon as the message would pass out.size(), which is
   // therefore also the limit (a message of exactly out.size() bytes is fine, and nothing is ever
-  // written beyond it); deflate_invalid for data that is not deflate, reaches back beyond the
-  // window, or ends inside a block. After an error the stream is spent: fail the connection.
+  // written beyond it); deflate_invalid for data that is not deflate, reaches back further than
+  // there is data, or ends inside a block. After an error the stream is spent: fail the connection.
   //
   // Blocks that say they are final (section 7.2.3.4) are accepted anywhere, and so is an empty
   // payload, which stands for an empty message.
