@@ -522,7 +522,8 @@ bool Reactor::Impl::turn(bool may_wait) noexcept {
 bool Reactor::Impl::reap(bool may_wait) noexcept {
   std::array<Reaped, kReaped_max> reaped;
   std::size_t count = 0;
-  const Instant_ns wait_until_ns = may_wait && ready_slots.empty() ? wait_until() : 0;
+  const bool over = stopping && in_use == 0;
+  const Instant_ns wait_until_ns = may_wait && !over && ready_slots.empty() ? wait_until() : 0;
   if (wait_until_ns == 0) {
     count = io->reap(reaped, 0);
   } else {
