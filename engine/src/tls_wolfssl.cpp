@@ -94,6 +94,12 @@ Errc chain_error_code(int error) noexcept {
     case ASN_BEFORE_DATE_E: return Errc::tls_certificate_not_yet_valid;
     case ASN_NO_SIGNER_E:
     case ASN_SELF_SIGNED_E: return Errc::tls_unknown_authority;
+#ifdef OPENSSL_EXTRA  // the system's library speaks OpenSSL's codes
+    case X509_V_ERR_CERT_HAS_EXPIRED: return Errc::tls_certificate_expired;
+    case X509_V_ERR_CERT_NOT_YET_VALID: return Errc::tls_certificate_not_yet_valid;
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY: return Errc::tls_unknown_authority;
+#endif
     default: return Errc::tls_certificate_invalid;
   }
 }
@@ -123,6 +129,7 @@ struct TlsStream::Impl {
   bool close_sent = false;
   bool server = false;
   bool verify = true;
+  bool leaf_checked = false;
   std::vector<KeyPin> pins;
   std::string server_name;
   int plain_alert = -1;  // the code of one that came unencrypted during the handshake
@@ -136,7 +143,8 @@ struct TlsStream::Impl {
 
   bool accept_certificate(bool chain_ok, const WOLFSSL_X509_STORE_CTX& store);
   bool refuse_chain(const WOLFSSL_X509_STORE_CTX& store);
-  Result<void> check_leaf(Bytes leaf) const;
+  Result<void> check_leaf(Bytes leaf);
+  Result<void> check_leaf_now();
 
   [[nodiscard]] std::string peer() const {
     return server_name.empty() ? "the client" : server_name;
@@ -317,12 +325,29 @@ bool TlsStream::Impl::accept_certificate(bool chain_ok, const WOLFSSL_X509_STORE
   return checked.has_value();
 }
 
-Result<void> TlsStream::Impl::check_leaf(Bytes leaf) const {
+Result<void> TlsStream::Impl::check_leaf(Bytes leaf) {
+  leaf_checked = true;
   if (server) return {};
   if (verify) {
     if (auto named = detail::check_certificate_name(leaf, server_name); !named) return named;
   }
   return pins.empty() ? Result<void>{} : detail::check_certificate_pin(leaf, pins);
+}
+
+// A library that was built to call us back for bad certificates only (the system's) would let a
+// good one pass for any name.
+Result<void> TlsStream::Impl::check_leaf_now() {
+  if (server || (!verify && pins.empty())) return {};
+  WOLFSSL_X509* const peer_certificate = wolfSSL_get_peer_certificate(ssl.get());
+  int bytes = 0;
+  const unsigned char* const der =
+      peer_certificate != nullptr ? wolfSSL_X509_get_der(peer_certificate, &bytes) : nullptr;
+  auto checked = der != nullptr
+                     ? check_leaf({reinterpret_cast<const std::byte*>(der),
+                                   static_cast<std::size_t>(std::max(bytes, 0))})
+                     : fail(Errc::tls_certificate_invalid, peer() + " showed no certificate");
+  wolfSSL_FreeX509(peer_certificate);
+  return checked;
 }
 
 // Servers send authorities that are of no use to us (cross-signed by a root that has gone, or has
@@ -409,8 +434,13 @@ Result<bool> TlsStream::handshake() noexcept {
     impl.started = true;
     const int result =
         impl.server ? wolfSSL_accept(impl.ssl.get()) : wolfSSL_connect(impl.ssl.get());
-    impl.done = result == WOLFSSL_SUCCESS;
-    if (impl.done) break;
+    if (result == WOLFSSL_SUCCESS) {
+      if (!impl.leaf_checked) {
+        if (auto ok = impl.check_leaf_now(); !ok) return tl::unexpected<Error>(ok.error());
+      }
+      impl.done = true;
+      break;
+    }
     if (wolfSSL_get_error(impl.ssl.get(), result) != WOLFSSL_ERROR_WANT_READ)
       return tl::unexpected<Error>(impl.error_of(result));
   }
