@@ -49,7 +49,7 @@ class Echo(CommandTest):
         with Server("echo-server") as server:
             done = run("connect", server.url, "--max-message", "1K", "--close-on-eof",
                        stdin=b"x" * 5000 + b"\n", expect=1)
-        self.assertIn(b"message_too_large", done.stderr)
+        self.assertIn(b"frame_too_large", done.stderr)
 
     def test_many_clients_at_once(self):
         with Server("echo-server") as server:

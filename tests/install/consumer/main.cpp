@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::string_view kText = "through the installed library";
 
-struct Outcome {
+struct Seen {
   bool echoed = false;
   bool closed = false;
   Reactor* reactor = nullptr;
@@ -31,18 +31,18 @@ void on_open(void*, Connection& connection) noexcept {
 }
 
 void on_message(void* context, Connection& connection, const Message& message) noexcept {
-  static_cast<Outcome*>(context)->echoed = message.text() == kText;
+  static_cast<Seen*>(context)->echoed = message.text() == kText;
   connection.close();
 }
 
 void on_closed(void* context, Connection&, const Closed& closed) noexcept {
-  auto* outcome = static_cast<Outcome*>(context);
+  auto* outcome = static_cast<Seen*>(context);
   outcome->closed = closed.clean;
   outcome->reactor->stop();
 }
 
 void on_failed(void* context, Connection&, const OpenFailure&) noexcept {
-  static_cast<Outcome*>(context)->reactor->stop();
+  static_cast<Seen*>(context)->reactor->stop();
 }
 
 }  // namespace
@@ -50,7 +50,7 @@ void on_failed(void* context, Connection&, const OpenFailure&) noexcept {
 int main() {
   auto reactor = Reactor::create({.idle = Idle::block}).value();
   const Address address = reactor->listen({.on_open = {&serve, nullptr}}).value();
-  Outcome outcome{.reactor = reactor.get()};
+  Seen outcome{.reactor = reactor.get()};
   const ConnectOptions options{.url = "ws://127.0.0.1:" + std::to_string(address.port()) + "/"};
   const auto connection = reactor->connect(options, {.on_open = {&on_open, nullptr},
                                                      .on_message = {&on_message, &outcome},
