@@ -42,8 +42,9 @@ LatestTable::LatestTable(MappedMemory memory, std::uint32_t cells, std::size_t p
     : memory_(std::move(memory)),
       cells_(cells),
       payload_bytes_max_(payload_bytes_max),
+      stride_bytes_(stride_bytes(payload_bytes_max)),
       cells_base_(memory_.data()),
-      ring_base_(memory_.data() + cells * stride_bytes(payload_bytes_max)),
+      ring_base_(memory_.data() + cells * stride_bytes_),
       ring_mask_(ring_slots(cells) - 1),
       seen_(std::make_unique<Word[]>(cells)),
       copy_(std::make_unique<std::byte[]>(words_of(payload_bytes_max) * sizeof(Word) +
@@ -51,20 +52,17 @@ LatestTable::LatestTable(MappedMemory memory, std::uint32_t cells, std::size_t p
   ZW_ASSERT(cells > 0 && payload_bytes_max > 0);
   ZW_ASSERT(memory_.bytes() >= memory_bytes(cells, payload_bytes_max));
   for (std::uint32_t cell = 0; cell < cells; ++cell) {
-    new (cells_base_ + cell * stride_bytes(payload_bytes_max)) Cell{};
+    new (cells_base_ + cell * stride_bytes_) Cell{};
   }
 }
 
 LatestTable::Cell& LatestTable::cell_at(std::uint32_t cell) const noexcept {
-  return *std::launder(
-      reinterpret_cast<Cell*>(cells_base_ + cell * stride_bytes(payload_bytes_max_)));
+  return *std::launder(reinterpret_cast<Cell*>(cells_base_ + cell * stride_bytes_));
 }
 
-std::atomic_ref<LatestTable::Word> LatestTable::word_at(std::uint32_t cell,
-                                                        std::size_t word) const noexcept {
-  std::byte* at =
-      cells_base_ + cell * stride_bytes(payload_bytes_max_) + sizeof(Cell) + word * sizeof(Word);
-  return std::atomic_ref<Word>(*reinterpret_cast<Word*>(at));
+// The header's words, then the payload's.
+LatestTable::Word* LatestTable::words_behind(Cell& cell) noexcept {
+  return reinterpret_cast<Word*>(reinterpret_cast<std::byte*>(&cell) + sizeof(Cell));
 }
 
 std::atomic_ref<std::uint32_t> LatestTable::slot_at(std::uint64_t position) const noexcept {
@@ -73,17 +71,18 @@ std::atomic_ref<std::uint32_t> LatestTable::slot_at(std::uint64_t position) cons
 }
 
 // The last word is filled up with zeros.
-void LatestTable::store_words(std::uint32_t cell, std::size_t word, Bytes bytes) noexcept {
-  std::size_t offset = 0;
-  for (; offset + sizeof(Word) <= bytes.size(); offset += sizeof(Word)) {
+void LatestTable::store_words(Word* to, Bytes bytes) noexcept {
+  const std::byte* from = bytes.data();
+  std::size_t left = bytes.size();
+  for (; left >= sizeof(Word); left -= sizeof(Word), from += sizeof(Word)) {
     Word value = 0;
-    std::memcpy(&value, bytes.data() + offset, sizeof value);
-    word_at(cell, word++).store(value, std::memory_order_release);
+    std::memcpy(&value, from, sizeof value);
+    std::atomic_ref<Word>(*to++).store(value, std::memory_order_release);
   }
-  if (offset == bytes.size()) return;
+  if (left == 0) return;
   Word value = 0;
-  std::memcpy(&value, bytes.data() + offset, bytes.size() - offset);
-  word_at(cell, word).store(value, std::memory_order_release);
+  std::memcpy(&value, from, left);
+  std::atomic_ref<Word>(*to).store(value, std::memory_order_release);
 }
 
 bool LatestTable::publish(std::uint32_t cell, const MessageHeader& header, Bytes payload) noexcept {
@@ -98,8 +97,9 @@ bool LatestTable::publish(std::uint32_t cell, const MessageHeader& header, Bytes
   Cell& target = cell_at(cell);
   const Word sequence = target.sequence.load(std::memory_order_relaxed);
   target.sequence.store(sequence + 1, std::memory_order_relaxed);
-  store_words(cell, 0, std::as_bytes(std::span(&placed, 1)));
-  store_words(cell, kHeader_words, payload);
+  Word* const words = words_behind(target);
+  store_words(words, std::as_bytes(std::span(&placed, 1)));
+  store_words(words + kHeader_words, payload);
   target.sequence.store(sequence + 2, std::memory_order_release);
   if (target.queued.exchange(1, std::memory_order_acq_rel) == 0) push(cell);
   published_.store(published() + 1, std::memory_order_relaxed);
@@ -123,10 +123,9 @@ bool LatestTable::pop(std::uint32_t& cell) noexcept {
   return true;
 }
 
-void LatestTable::load_words(std::uint32_t cell, std::size_t word, std::size_t words,
-                             std::byte* to) const noexcept {
-  for (const std::size_t end = word + words; word < end; ++word, to += sizeof(Word)) {
-    const Word value = word_at(cell, word).load(std::memory_order_acquire);
+void LatestTable::load_words(Word* from, std::size_t words, std::byte* to) noexcept {
+  for (std::size_t word = 0; word < words; ++word, to += sizeof(Word)) {
+    const Word value = std::atomic_ref<Word>(from[word]).load(std::memory_order_acquire);
     std::memcpy(to, &value, sizeof value);
   }
 }
@@ -134,14 +133,15 @@ void LatestTable::load_words(std::uint32_t cell, std::size_t word, std::size_t w
 // One value of the cell into header_ and copy_, and its sequence; false when the producer was there
 // each time.
 bool LatestTable::copy_out(std::uint32_t cell, Word& sequence) noexcept {
-  const Cell& source = cell_at(cell);
+  Cell& source = cell_at(cell);
+  Word* const words = words_behind(source);
   for (int tries = 0; tries < kTries_max; ++tries) {
     sequence = source.sequence.load(std::memory_order_acquire);
     if (sequence % 2 != 0) continue;
-    load_words(cell, 0, kHeader_words, reinterpret_cast<std::byte*>(&header_));
+    load_words(words, kHeader_words, reinterpret_cast<std::byte*>(&header_));
     // A torn size is not believed before the second look, but must not lead out of the cell.
     const std::size_t bytes = std::min<std::size_t>(header_.payload_bytes, payload_bytes_max_);
-    load_words(cell, kHeader_words, words_of(bytes), copy_.get());
+    load_words(words + kHeader_words, words_of(bytes), copy_.get());
     if (source.sequence.load(std::memory_order_relaxed) == sequence) return true;
   }
   return false;

@@ -1,6 +1,8 @@
 // LatestTable: the newest value of each changed key, each once; a model; two threads.
 
 #include <algorithm>
+#include <atomic>
+#include <cstring>
 #include <deque>
 #include <string>
 #include <thread>
@@ -193,6 +195,44 @@ TEST(LatestTableStress, TearsNothingAndLosesNoLastValueOfOneCell) {
 }
 TEST(LatestTableStress, TearsNothingAndLosesNoLastValueOfMany) {
   stress(37);
+}
+
+// A few values, then silence, over and over: whatever came last must be found without any later
+// one to help. This is what a lost "queued" mark would break.
+TEST(LatestTableStress, FindsTheLastValueBeforeEverySilence) {
+  constexpr std::uint64_t kRounds = kStressValues / 20;
+  constexpr std::uint32_t kCells = 2;
+  const auto table = make_table(kCells, 64);
+  std::atomic<std::uint64_t> written{0};  // rounds
+  std::atomic<std::uint64_t> checked{0};
+  std::uint64_t last[kCells] = {};  // the producer's until `written`, then the consumer's
+  std::thread producer([&] {
+    std::uint64_t sequence = 0;
+    for (std::uint64_t round = 1; round <= kRounds; ++round) {
+      for (std::uint64_t count = 0; count < 1 + round % 5; ++count) {
+        const auto cell = static_cast<std::uint32_t>((round + count) % kCells);
+        last[cell] = ++sequence;
+        table->publish(cell, numbered(sequence), {});
+      }
+      written.store(round, std::memory_order_release);
+      while (checked.load(std::memory_order_acquire) != round) std::this_thread::yield();
+    }
+  });
+  std::uint64_t seen[kCells] = {};
+  std::uint64_t lost = 0;
+  for (std::uint64_t round = 1; round <= kRounds; ++round) {
+    for (;;) {
+      const bool silent = written.load(std::memory_order_acquire) == round;
+      const LatestView view = table->try_read();
+      if (view) seen[view.cell] = view.header->sequence;
+      if (!view && silent) break;
+      if (!view) std::this_thread::yield();
+    }
+    for (std::uint32_t cell = 0; cell < kCells; ++cell) lost += seen[cell] != last[cell];
+    checked.store(round, std::memory_order_release);
+  }
+  producer.join();
+  EXPECT_EQ(lost, 0u);
 }
 
 }  // namespace

@@ -88,6 +88,16 @@ inline void spin_pause() noexcept {
 #endif
 }
 
+// Asks for a line in order to write to it. Not __builtin_prefetch: below -mprfchw that asks for a
+// shared copy, and the store then has to ask again.
+inline void prefetch_for_write(const std::byte* line) noexcept {
+#if defined(__x86_64__)
+  asm volatile("prefetchw %0" : : "m"(*line));
+#else
+  __builtin_prefetch(line, 1);
+#endif
+}
+
 }  // namespace detail
 
 // What a batch reader's handler says of the record that it was given.
@@ -173,6 +183,8 @@ class ByteQueue {
   void unbind_consumer() noexcept { consumer_guard_.unbind(); }
 
  private:
+  // Not the line at tail: the consumer is waiting on it, and would only take it back.
+  static constexpr std::size_t kPrefetch_lines = 4;
   static constexpr std::uint64_t kNotYet = 0;
   static constexpr std::uint64_t kSkip = std::numeric_limits<std::uint64_t>::max();
 
@@ -287,6 +299,11 @@ void ByteQueue<Index>::commit(std::size_t bytes) noexcept {
   word(tail_).store(bytes + 1, std::memory_order_release);
   tail_ = next;
   claimed_ = false;
+  // The consumer read these lines a lap ago and its cache still holds them. Asked for now, between
+  // two messages, they do not hold up the next record: in a burst half the time of a record.
+  for (std::size_t ahead = 1; ahead <= kPrefetch_lines; ++ahead) {
+    detail::prefetch_for_write(at(advance(tail_, ahead)));
+  }
 }
 
 template <typename Index>

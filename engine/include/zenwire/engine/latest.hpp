@@ -133,19 +133,19 @@ class LatestTable {
   }
 
   [[nodiscard]] Cell& cell_at(std::uint32_t cell) const noexcept;
-  [[nodiscard]] std::atomic_ref<Word> word_at(std::uint32_t cell, std::size_t word) const noexcept;
   [[nodiscard]] std::atomic_ref<std::uint32_t> slot_at(std::uint64_t position) const noexcept;
-  void store_words(std::uint32_t cell, std::size_t word, Bytes bytes) noexcept;
+  static Word* words_behind(Cell& cell) noexcept;
+  static void store_words(Word* to, Bytes bytes) noexcept;
+  static void load_words(Word* from, std::size_t words, std::byte* to) noexcept;
   void push(std::uint32_t cell) noexcept;
   bool pop(std::uint32_t& cell) noexcept;
-  void load_words(std::uint32_t cell, std::size_t word, std::size_t words,
-                  std::byte* to) const noexcept;
   bool copy_out(std::uint32_t cell, Word& sequence) noexcept;
   LatestView view_of(std::uint32_t cell, Word sequence) noexcept;
 
   MappedMemory memory_;
   std::uint32_t cells_;
   std::size_t payload_bytes_max_;
+  std::size_t stride_bytes_;
   std::byte* cells_base_;
   std::byte* ring_base_;
   std::uint64_t ring_mask_;
