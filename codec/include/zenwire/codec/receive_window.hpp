@@ -85,10 +85,13 @@ class ReceiveWindow {
  private:
   friend class FrameReader;
 
+  // What lies right already is not touched: a caller short of room compacts again and again, and
+  // must not pay for a message of megabytes each time.
   void move_to(std::byte* base) noexcept {
     const std::size_t unparsed = unparsed_bytes();
-    if (assembled_bytes_ != 0) std::memmove(base, message_, assembled_bytes_);
-    if (unparsed != 0) std::memmove(base + assembled_bytes_, parsed_, unparsed);
+    std::byte* const rest = base + assembled_bytes_;
+    if (assembled_bytes_ != 0 && base != message_) std::memmove(base, message_, assembled_bytes_);
+    if (unparsed != 0 && rest != parsed_) std::memmove(rest, parsed_, unparsed);
     message_ = base;
     parsed_ = base + assembled_bytes_;
     filled_ = parsed_ + unparsed;
