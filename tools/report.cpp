@@ -8,9 +8,10 @@
 #include <cstring>
 #include <fstream>
 
-namespace {
+#include "console.hpp"
 
-using zenwire::Histogram;
+namespace zenwire::tools {
+namespace {
 
 constexpr double kWidth = 900;
 constexpr double kHeight = 420;
@@ -194,16 +195,6 @@ svg text { fill: var(--faint); font-size: 12px; }
 
 }  // namespace
 
-std::string duration_text(std::uint64_t nanoseconds) {
-  const auto value = static_cast<double>(nanoseconds);
-  if (nanoseconds < 1'000) return std::to_string(nanoseconds) + " ns";
-  const std::pair<double, const char*> unit = nanoseconds < 1'000'000       ? std::pair{1e3, " us"}
-                                              : nanoseconds < 1'000'000'000 ? std::pair{1e6, " ms"}
-                                                                            : std::pair{1e9, " s"};
-  const double scaled = value / unit.first;
-  return fixed(scaled, scaled < 10 ? 2 : scaled < 100 ? 1 : 0) + unit.second;
-}
-
 std::string report_html(const Report& report) {
   return "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
          "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>" +
@@ -218,11 +209,12 @@ std::string report_html(const Report& report) {
          "machine drift; compare within one run.</p>\n</main></body></html>\n";
 }
 
-zenwire::Result<void> write_report(const std::string& path, const Report& report) {
+Result<void> write_report(const std::string& path, const Report& report) {
   std::ofstream file(path, std::ios::binary | std::ios::trunc);
   file << report_html(report);
   file.close();
   if (file) return {};
-  return zenwire::fail(zenwire::Errc::file_unreadable,
-                       path + " cannot be written: " + std::strerror(errno), errno);
+  return fail(Errc::file_unreadable, path + " cannot be written: " + std::strerror(errno), errno);
 }
+
+}  // namespace zenwire::tools

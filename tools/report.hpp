@@ -9,9 +9,11 @@
 #include <zenwire/base/error.hpp>
 #include <zenwire/engine/histogram.hpp>
 
+namespace zenwire::tools {
+
 struct ReportStage {
   std::string name;
-  const zenwire::Histogram* nanoseconds;  // borrowed for the call
+  const Histogram* nanoseconds;  // borrowed for the call
 };
 
 struct ReportFact {
@@ -27,11 +29,10 @@ struct Report {
   std::vector<ReportStage> stages;  // those without a value are left out of the plot
 };
 
-// "1.23 us", "456 ns", "7.8 ms".
-std::string duration_text(std::uint64_t nanoseconds);
-
 // The file's text. Names and values are escaped.
 std::string report_html(const Report& report);
 
 // Error: file_unreadable names the path when it cannot be written.
-zenwire::Result<void> write_report(const std::string& path, const Report& report);
+Result<void> write_report(const std::string& path, const Report& report);
+
+}  // namespace zenwire::tools
