@@ -43,8 +43,8 @@ constexpr Row kRows[] = {
      "a subprotocol is not a token or is given twice", "mend the list of subprotocols"},
     {Errc::file_unreadable, C::invalid_option, "file_unreadable",
      "a file that an option names cannot be read", "check the path and the permissions"},
-    {Errc::base64_invalid, C::invalid_option, "base64_invalid",
-     "a text is not canonical base64", "see the position in the detail"},
+    {Errc::base64_invalid, C::invalid_option, "base64_invalid", "a text is not canonical base64",
+     "see the position in the detail"},
 
     {Errc::name_not_resolved, C::not_reachable, "name_not_resolved",
      "the host name does not resolve", "check the name and the resolver (getent hosts NAME)"},

@@ -69,7 +69,7 @@ enum class Errc : std::uint16_t {
   tls_client_certificate_refused,
   tls_alert,
   tls_record_invalid,
-  tls_closed,  // the peer ended TLS in order (close_notify)
+  tls_closed,     // the peer ended TLS in order (close_notify)
   tls_truncated,  // the transport ended without close_notify
   tls_configuration,
 
