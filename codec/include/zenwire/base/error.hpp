@@ -28,8 +28,7 @@ enum class Condition : std::uint8_t {
   system,              // the operating system said no
 };
 
-// One code per cause. The order is by group; docs/errors.md is generated from the table in
-// error.cpp.
+// One code per cause, by group. The table in error.cpp says of each what happened and what to do.
 enum class Errc : std::uint16_t {
   ok = 0,
 
