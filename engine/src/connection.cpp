@@ -17,6 +17,9 @@ namespace {
 constexpr std::size_t kRoomFraction = 4;
 // What the bound on ciphertext adds for each further record.
 constexpr std::size_t kRecordSlack_bytes = 128;
+// What a message may grow by when it is compressed: so that short ones, which hardly shrink, keep
+// the window going.
+constexpr std::size_t kDeflateGrowth_bytes = 64;
 
 }  // namespace
 
@@ -554,21 +557,30 @@ Errc Connection::send_message(Opcode opcode, Bytes payload,
   return Errc::ok;
 }
 
+// A message that deflate would make longer than this, or for which there is no large buffer, goes
+// uncompressed, which is allowed at any time.
 Errc Connection::send_compressed(Opcode opcode, Bytes payload) noexcept {
-  const std::size_t bound = deflate_bound_bytes(payload.size());
-  if (bound > services_.large.buffer_bytes()) return Errc::message_too_large;
   // Room first: once compressed, a message must go out, or the peer's window would not follow ours.
-  const std::size_t frame = frame_bytes(role_, bound);
-  const std::size_t room = tls_ == nullptr ? frame : TlsStream::ciphertext_bound_bytes(frame);
+  const std::size_t compressed_max = payload.size() + kDeflateGrowth_bytes;
+  const std::size_t room = queue_room_bytes(compressed_max);
   if (send_queue_.reserve(room).empty()) return refuse(room);
   std::byte* const buffer = services_.large.lease();
-  if (buffer == nullptr) return refuse(room);
-  const std::size_t size =
-      parts_->deflater.deflate_message(payload, {buffer, services_.large.buffer_bytes()});
-  const Errc outcome = send_frame(opcode, {buffer, size}, true);
+  if (buffer == nullptr) return send_frame(opcode, payload, false);
+  const auto compressed = parts_->deflater.try_deflate_message(
+      payload, {buffer, std::min(compressed_max, services_.large.buffer_bytes())});
+  const Errc outcome = compressed ? send_frame(opcode, {buffer, *compressed}, true)
+                                  : send_frame(opcode, payload, false);
   services_.large.give_back(buffer);
   ZW_ASSERT(outcome == Errc::ok || state_ == ConnectionState::closed);
   return outcome;
+}
+
+// What a frame of this payload may take in the send queue.
+std::size_t Connection::queue_room_bytes(std::size_t payload_bytes) const noexcept {
+  const std::size_t bytes = frame_bytes(role_, payload_bytes);
+  if (tls_ == nullptr) return bytes;
+  return TlsStream::ciphertext_bound_bytes(bytes) +
+         bytes / services_.frame_scratch.size() * kRecordSlack_bytes;
 }
 
 Errc Connection::send_frame(Opcode opcode, Bytes payload, bool rsv1) noexcept {
@@ -595,8 +607,7 @@ Errc Connection::queue_plain(Opcode opcode, Bytes payload, bool rsv1) noexcept {
 Errc Connection::queue_encrypted(Opcode opcode, Bytes payload, bool rsv1) noexcept {
   const std::size_t bytes = frame_bytes(role_, payload.size());
   const MutableBytes scratch = services_.frame_scratch;
-  const std::size_t room =
-      TlsStream::ciphertext_bound_bytes(bytes) + bytes / scratch.size() * kRecordSlack_bytes;
+  const std::size_t room = queue_room_bytes(payload.size());
   if (send_queue_.reserve(room).empty()) [[unlikely]]
     return refuse(room);
   const MaskingKey key = masking_key();

@@ -238,6 +238,7 @@ class Connection {
   void fail_protocol(Errc error, std::uint16_t code) noexcept;
   Errc send_message(Opcode opcode, Bytes payload, std::span<const Bytes> secrets) noexcept;
   Errc send_compressed(Opcode opcode, Bytes payload) noexcept;
+  [[nodiscard]] std::size_t queue_room_bytes(std::size_t payload_bytes) const noexcept;
   Errc send_frame(Opcode opcode, Bytes payload, bool rsv1) noexcept;
   Errc queue_plain(Opcode opcode, Bytes payload, bool rsv1) noexcept;
   Errc queue_encrypted(Opcode opcode, Bytes payload, bool rsv1) noexcept;
