@@ -232,8 +232,9 @@ class Recorder::Writer {
     ZW_ASSERT(record.type < RecordType::event);
     const bool plain = record.type <= RecordType::binary && record.secrets.empty();
     const std::size_t worst = json_escaped_max(record.payload.size()) + kFrame_bytes;
-    if (!plain || room() < worst) [[unlikely]]
+    if (!plain || limit_ - cursor_ < static_cast<std::ptrdiff_t>(worst)) [[unlikely]] {
       return append_carefully(record);
+    }
     append_at_once(record);
   }
   void event(const EventView& event) noexcept;
@@ -242,10 +243,6 @@ class Recorder::Writer {
   Result<void> close() noexcept;
 
  private:
-  [[nodiscard]] std::size_t room() const noexcept {
-    return static_cast<std::size_t>(limit_ - cursor_);
-  }
-
   // The hot way: room is there, nothing is unusual.
   void append_at_once(const RecordView& record) noexcept;
   char* put_head(char* to, const RecordView& record) noexcept;
@@ -588,8 +585,8 @@ void Recorder::Writer::drop(std::size_t payload_bytes, std::uint64_t ns) noexcep
   drops_untold_bytes_ += payload_bytes;
   add(status_->dropped, 1);
   add(status_->dropped_bytes, payload_bytes);
-  limit_ = cursor_;  // so that the next one comes this way, too
   if (file_->exhausted() && !ended_) end_recording();
+  limit_ = cursor_;  // so that the next one comes this way, too
 }
 
 void Recorder::Writer::report_drops() noexcept {
@@ -687,6 +684,9 @@ Recorder& Recorder::operator=(Recorder&&) noexcept = default;
 Recorder::~Recorder() = default;
 
 Result<Recorder> Recorder::open(const RecorderOptions& options) {
+  // The validator chooses its kernel when it is first called, and allocates for that: now, rather
+  // than in an append.
+  (void)detail::is_utf8_beyond_ascii(as_bytes("\xc3\xa9"));
   auto file = detail::RecordingFile::open(options);
   if (!file) return tl::unexpected(file.error());
   auto writer = std::make_unique<Writer>(std::move(*file), options);

@@ -178,8 +178,10 @@ Result<void> RecordingFile::prepare_first() noexcept {
   wanted_end_ = begin() + 1;  // so that a refusal counts
   prepare_segment(lock);
   wanted_end_ = nullptr;
-  if (error_) return tl::unexpected(*error_);
-  return {};
+  if (!error_) return {};
+  const bool full = error_->code() == Errc::recording_disk_full;
+  return fail(full ? Errc::recording_disk_full : Errc::recording_unwritable, error_->detail(),
+              error_->os_error());
 }
 
 // Signals are for the threads of the program: the helpers take none.

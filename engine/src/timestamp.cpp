@@ -147,7 +147,11 @@ std::optional<std::uint64_t> parse_timestamp(std::string_view text) noexcept {
   date.month = scan.digits(2);
   scan.one_of('-', '-');
   date.day = scan.digits(2);
-  scan.one_of('T', ' ');
+  if (scan.peek() == ' ') {
+    scan.take();
+  } else {
+    scan.one_of('T', 't');
+  }
   const unsigned hour = scan.digits(2);
   scan.one_of(':', ':');
   const unsigned minute = scan.digits(2);

@@ -119,6 +119,10 @@ inline Recorder open_recorder(const RecorderOptions& options) {
   return std::move(*recorder);
 }
 
+inline unsigned below(unsigned bound, std::mt19937& random) {
+  return static_cast<unsigned>(random() % bound);
+}
+
 // Payloads as markets send them, and as nobody should.
 inline std::string random_payload(std::mt19937& random, std::size_t bytes) {
   static constexpr std::string_view kAlphabets[] = {R"({"price":123.45,"side":"buy"}[],:)", "\"\\",

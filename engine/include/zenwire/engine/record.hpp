@@ -67,23 +67,23 @@ struct RecordView {
   RecordType type = RecordType::text;  // not event
   // The payload is known to be UTF-8: spares a check of text that is not ASCII.
   bool utf8 = false;
-  RecordOwner owner;
-  Bytes payload;
-  std::span<const SecretRange> secrets;
+  RecordOwner owner = {};
+  Bytes payload = {};
+  std::span<const SecretRange> secrets = {};
 };
 
 struct EventNumber {
-  std::string_view name;
+  std::string_view name = {};
   std::uint64_t value = 0;
 };
 
 // Something that happened between messages; all views are borrowed for the call.
 struct EventView {
   std::uint64_t ns = 0;
-  std::string_view event;  // one word in lower case
-  RecordOwner owner;
-  std::string_view reason;  // for a person; empty: none
-  std::span<const EventNumber> numbers;
+  std::string_view event = {};  // one word in lower case
+  RecordOwner owner = {};
+  std::string_view reason = {};  // for a person; empty: none
+  std::span<const EventNumber> numbers = {};
 };
 
 }  // namespace zenwire

@@ -39,7 +39,7 @@ namespace zenwire {
 
 struct RecorderOptions {
   // Created if missing; appended to otherwise.
-  std::string path;
+  std::string path = {};
   // The step in which the file grows; rounded up to pages. 64 KiB to 1 GiB.
   std::size_t segment_bytes = std::size_t{8} << 20;
   // Segments kept ready beyond the one being written. 1 to 64. Together they should hold what
@@ -50,7 +50,7 @@ struct RecorderOptions {
   // How long one append may wait for room; 0: never, drop at once.
   std::uint64_t stall_ns_max = 250'000'000;
   // A small file, mapped shared, in which RecorderStatus is kept up to date. Empty: none.
-  std::string status_path;
+  std::string status_path = {};
   // Processor for the helper threads; -1: any but the one to which the opening thread is pinned.
   int helper_cpu = -1;
   // False: allocate by writing zeros, for a file system whose fallocate() does not keep its word.
