@@ -217,7 +217,7 @@ ExitCode run(const AutobahnFlags& flags) {
     print_error(kName, "cannot connect to " + printable, started.error());
     return exit_code_of_start(started.error());
   }
-  interrupts.stop_on_signal(**reactor);
+  const StopOnSignal stop_on_signal(interrupts, **reactor);
   if (auto ran = (*reactor)->run(); !ran) {
     print_error(kName, "cannot run the engine", ran.error());
     return ExitCode::failed;

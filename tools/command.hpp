@@ -37,6 +37,7 @@ ExitCode serve_main(Arguments arguments);
 ExitCode echo_server_main(Arguments arguments);
 ExitCode autobahn_main(Arguments arguments);
 ExitCode doctor_main(Arguments arguments);
+ExitCode demo_main(Arguments arguments);
 
 // One command's options, with the help that ends every command's: examples and exit codes.
 class CommandLine {

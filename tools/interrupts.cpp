@@ -20,38 +20,41 @@ Interrupts::Interrupts() {
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&set, signal);
   ZW_ASSERT(pthread_sigmask(SIG_BLOCK, &set, nullptr) == 0);
   signals_ = ::signalfd(-1, &set, SFD_CLOEXEC);
-  end_ = ::eventfd(0, EFD_CLOEXEC);
-  ZW_ASSERT(signals_ >= 0 && end_ >= 0);
+  ZW_ASSERT(signals_ >= 0);
 }
 
 Interrupts::~Interrupts() {
-  if (thread_.joinable()) {
-    const std::uint64_t one = 1;
-    ZW_ASSERT(::write(end_, &one, sizeof one) == sizeof one);
-    thread_.join();
-  }
   ::close(signals_);
-  ::close(end_);
 }
 
-void Interrupts::stop_on_signal(Reactor& reactor, std::chrono::nanoseconds deadline) {
-  ZW_ASSERT(!thread_.joinable());
-  reactor_ = &reactor;
-  deadline_ = deadline;
+StopOnSignal::StopOnSignal(Interrupts& interrupts, Reactor& reactor,
+                           std::chrono::nanoseconds deadline)
+    : interrupts_(interrupts),
+      reactor_(reactor),
+      deadline_(deadline),
+      end_(::eventfd(0, EFD_CLOEXEC)) {
+  ZW_ASSERT(end_ >= 0);
   thread_ = std::thread([this] { wait(); });
 }
 
-void Interrupts::wait() noexcept {
+StopOnSignal::~StopOnSignal() {
+  const std::uint64_t one = 1;
+  ZW_ASSERT(::write(end_, &one, sizeof one) == sizeof one);
+  thread_.join();
+  ::close(end_);
+}
+
+void StopOnSignal::wait() noexcept {
   for (;;) {
-    std::array<pollfd, 2> ready{{{signals_, POLLIN, 0}, {end_, POLLIN, 0}}};
+    std::array<pollfd, 2> ready{{{interrupts_.signals_, POLLIN, 0}, {end_, POLLIN, 0}}};
     if (::poll(ready.data(), ready.size(), -1) < 0) continue;
     if (ready[1].revents != 0) return;
     signalfd_siginfo info{};
-    if (::read(signals_, &info, sizeof info) != sizeof info) continue;
+    if (::read(interrupts_.signals_, &info, sizeof info) != sizeof info) continue;
     const int signal = static_cast<int>(info.ssi_signo);
-    if (caught_.load(std::memory_order_relaxed) != 0) ::_exit(128 + signal);
-    caught_.store(signal, std::memory_order_release);
-    reactor_->stop(deadline_);
+    if (interrupts_.caught() != 0) ::_exit(128 + signal);
+    interrupts_.caught_.store(signal, std::memory_order_release);
+    reactor_.stop(deadline_);
   }
 }
 

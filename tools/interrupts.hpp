@@ -1,13 +1,10 @@
 #pragma once
 
-// Interrupts: SIGINT, SIGTERM and SIGHUP end a command in good order.
+// Interrupts and StopOnSignal: SIGINT, SIGTERM and SIGHUP end a command in good order.
 //
 // The first signal stops the reactor, which closes its connections; a second one ends the process
 // at once. Signals are taken by a thread of their own (signalfd), so nothing has to be
 // async-signal-safe.
-//
-// Make it before any other thread starts, because threads inherit the mask. What arrives before
-// stop_on_signal() waits for it. It must end before the reactor does.
 
 #include <atomic>
 #include <chrono>
@@ -21,6 +18,8 @@ class Reactor;
 
 namespace zenwire::tools {
 
+// Holds the signals back from now on. Make it before any other thread starts, because threads
+// inherit the mask; what arrives waits for StopOnSignal.
 class Interrupts {
  public:
   Interrupts();
@@ -28,21 +27,32 @@ class Interrupts {
   Interrupts(const Interrupts&) = delete;
   Interrupts& operator=(const Interrupts&) = delete;
 
-  // `deadline`: how long the peers have to answer the close.
-  void stop_on_signal(Reactor& reactor,
-                      std::chrono::nanoseconds deadline = std::chrono::seconds(3));
-
   // Any thread: the first signal that came, or 0.
   [[nodiscard]] int caught() const noexcept { return caught_.load(std::memory_order_acquire); }
 
  private:
+  friend class StopOnSignal;
+  int signals_ = -1;
+  std::atomic<int> caught_{0};
+};
+
+// For as long as it lives, a signal stops the reactor, which it must not outlive.
+class StopOnSignal {
+ public:
+  // `deadline`: how long the peers have to answer the close.
+  StopOnSignal(Interrupts& interrupts, Reactor& reactor,
+               std::chrono::nanoseconds deadline = std::chrono::seconds(3));
+  ~StopOnSignal();
+  StopOnSignal(const StopOnSignal&) = delete;
+  StopOnSignal& operator=(const StopOnSignal&) = delete;
+
+ private:
   void wait() noexcept;
 
-  int signals_ = -1;
-  int end_ = -1;  // eventfd: the command is over
-  Reactor* reactor_ = nullptr;
-  std::chrono::nanoseconds deadline_{};
-  std::atomic<int> caught_{0};
+  Interrupts& interrupts_;
+  Reactor& reactor_;
+  std::chrono::nanoseconds deadline_;
+  int end_ = -1;  // eventfd: it is over
   std::thread thread_;
 };
 

@@ -110,7 +110,7 @@ ExitCode run(const ServeFlags& flags) {
   Output output;
   output.write_line(flags.server.url(address->port()));
   output.flush();
-  interrupts.stop_on_signal(**reactor);
+  const StopOnSignal stop_on_signal(interrupts, **reactor);
   if (auto ran = (*reactor)->run(); !ran) {
     print_error(kName, "cannot run the engine", ran.error());
     return ExitCode::failed;

@@ -3,7 +3,7 @@
 import process
 from process import CommandTest, run
 
-COMMANDS = ["connect", "record", "replay", "serve", "echo-server", "autobahn", "doctor"]
+COMMANDS = ["connect", "record", "replay", "serve", "echo-server", "autobahn", "doctor", "demo"]
 
 
 class Help(CommandTest):
