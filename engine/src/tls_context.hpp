@@ -14,7 +14,7 @@ namespace zenwire {
 
 struct TlsContext::Impl {
   struct Free {
-    void operator()(WOLFSSL_CTX* context) const noexcept { wolfSSL_CTX_free(context); }
+    void operator()(WOLFSSL_CTX* freed) const noexcept { wolfSSL_CTX_free(freed); }
   };
   std::unique_ptr<WOLFSSL_CTX, Free> context;
   bool server = false;

@@ -71,7 +71,7 @@ CryptoReport crypto_report();
 
 // What many connections share: trust, own certificate, versions. Immutable once made, so any number
 // of threads may make streams from it; they may outlive it. Making one reads and parses
-// certificates: 10 ms for the system's store.
+// certificates: 2 ms for the system's store.
 //
 // One thing of it changes unseen, under the library's lock: intermediate authorities that a server
 // sent, once verified, are kept and help to verify the next server's chain.
