@@ -557,10 +557,15 @@ bool Reactor::Impl::slept_on() noexcept {
   if (arrivals.has_mail() || posts.has_mail() ||
       stop_requested.load(std::memory_order_relaxed) != stopping)
     return true;
-  for (std::size_t i = 0; i < outbox_count; ++i) {
-    if (outboxes[i].outbox->try_read()) return true;
+  bool waiting = false;
+  const auto look_only = [&waiting](const OutboxView&) noexcept {
+    waiting = true;
+    return ReadVerdict::keep;
+  };
+  for (std::size_t i = 0; i < outbox_count && !waiting; ++i) {
+    outboxes[i].outbox->read_batch(look_only, 1);
   }
-  return false;
+  return waiting;
 }
 
 void Reactor::Impl::expire_timers(bool worked) noexcept {
