@@ -333,7 +333,7 @@ const char* RecordingReader::Parser::take_close(std::string_view text) {
   // The text in the scratch has been read: the payload takes its place.
   char* const to = scratch(reason.size() + 2);
   store_big_endian(reinterpret_cast<std::byte*>(to), static_cast<std::uint16_t>(code));
-  std::memcpy(to + 2, reason.data(), reason.size());
+  std::copy(reason.begin(), reason.end(), to + 2);
   message_.payload = as_bytes({to, reason.size() + 2});
   return nullptr;
 }
