@@ -6,7 +6,7 @@
 
 #include <zenwire/engine/reactor.hpp>
 
-#include "command.hpp"
+#include "command_line.hpp"
 #include "console.hpp"
 #include "echo.hpp"
 #include "flags.hpp"

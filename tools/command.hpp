@@ -3,12 +3,6 @@
 // The commands of `zenwire`: each is a function that reads its own command line, runs, and says by
 // its exit code how it went. docs/command.md documents them.
 
-#include <optional>
-#include <string>
-#include <string_view>
-
-#include <CLI/CLI.hpp>
-
 namespace zenwire::tools {
 
 enum class ExitCode : int {
@@ -38,19 +32,5 @@ ExitCode echo_server_main(Arguments arguments);
 ExitCode autobahn_main(Arguments arguments);
 ExitCode doctor_main(Arguments arguments);
 ExitCode demo_main(Arguments arguments);
-
-// One command's options, with the help that ends every command's: examples and exit codes.
-class CommandLine {
- public:
-  // `name` without "zenwire"; `examples` one a line, without it as well.
-  CommandLine(std::string_view name, std::string description, std::string_view examples);
-
-  CLI::App& options() noexcept { return app_; }
-  // Nothing: go on. Otherwise help was printed, or what is wrong, and the command ends.
-  std::optional<ExitCode> parse(Arguments arguments);
-
- private:
-  CLI::App app_;
-};
 
 }  // namespace zenwire::tools

@@ -10,7 +10,7 @@
 #include <zenwire/codec/utf8.hpp>
 #include <zenwire/engine/reactor.hpp>
 
-#include "command.hpp"
+#include "command_line.hpp"
 #include "console.hpp"
 #include "flags.hpp"
 #include "input_lines.hpp"

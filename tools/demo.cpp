@@ -18,7 +18,7 @@
 #include <zenwire/engine/recording.hpp>
 
 #include "allocation_count.hpp"
-#include "command.hpp"
+#include "command_line.hpp"
 #include "console.hpp"
 #include "demo_result.hpp"
 #include "demo_server.hpp"

@@ -19,7 +19,7 @@
 #include <zenwire/engine/tls.hpp>
 #include <zenwire/engine/uring_io.hpp>
 
-#include "command.hpp"
+#include "command_line.hpp"
 #include "json_line.hpp"
 #include "output.hpp"
 

@@ -10,6 +10,7 @@
 #include <zenwire/engine/address.hpp>
 #include <zenwire/engine/certificate.hpp>
 
+#include "command_line.hpp"
 #include "console.hpp"
 
 namespace zenwire::tools {

@@ -7,11 +7,13 @@
 #include <string>
 #include <vector>
 
-#include <CLI/CLI.hpp>
-
 #include <zenwire/engine/options.hpp>
 
 #include "command.hpp"
+
+namespace CLI {
+class App;
+}
 
 namespace zenwire::tools {
 

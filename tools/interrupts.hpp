@@ -10,8 +10,6 @@
 #include <chrono>
 #include <thread>
 
-#include "command.hpp"
-
 namespace zenwire {
 class Reactor;
 }

@@ -8,7 +8,7 @@
 #include <zenwire/engine/reactor.hpp>
 #include <zenwire/engine/recorder.hpp>
 
-#include "command.hpp"
+#include "command_line.hpp"
 #include "console.hpp"
 #include "flags.hpp"
 #include "interrupts.hpp"

@@ -11,7 +11,7 @@
 #include <zenwire/engine/recording.hpp>
 #include <zenwire/engine/replay.hpp>
 
-#include "command.hpp"
+#include "command_line.hpp"
 #include "console.hpp"
 #include "json_line.hpp"
 #include "output.hpp"
