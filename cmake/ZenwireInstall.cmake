@@ -1,7 +1,6 @@
 # Installs the floors with their headers, the command, and what a consumer needs to find and link them: a CMake package
 # and a pkg-config file, both of which may be moved with the tree. libwolfssl.a goes into a folder of its own, because it
 # is private to zenwire: its random bytes come from the engine.
-include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 get_property(floors GLOBAL PROPERTY ZENWIRE_FLOORS)
