@@ -7,7 +7,8 @@ add_library(zenwire_test_main OBJECT ${PROJECT_SOURCE_DIR}/tests/support/main.cp
 target_link_libraries(zenwire_test_main PUBLIC GTest::gtest PRIVATE zenwire_warnings)
 target_compile_features(zenwire_test_main PUBLIC cxx_std_20)
 target_include_directories(zenwire_test_main PUBLIC ${PROJECT_SOURCE_DIR}/tests/support)
-target_compile_definitions(zenwire_test_main PUBLIC ZENWIRE_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+# Only here, so that every other object is the same wherever the tree lies (for those who cache compilations).
+target_compile_definitions(zenwire_test_main PRIVATE ZENWIRE_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
 
 function(zenwire_test name)
   cmake_parse_arguments(TEST "" "TIMEOUT" "SOURCES;LINK;LABELS" ${ARGN})

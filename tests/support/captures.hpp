@@ -22,6 +22,9 @@ namespace zenwire::test {
 // ctest's SKIP_RETURN_CODE for every test of this project.
 inline constexpr int kSkippedExitCode = 77;
 
+// The root of the repository; main() knows it.
+extern const char* const kSourceDirectory;
+
 // Whether a test of this program was skipped for want of captures; main() reads it.
 inline bool captures_were_missed = false;
 
@@ -29,7 +32,7 @@ inline std::filesystem::path captures_dir() {
   if (const char* named = std::getenv("ZENWIRE_CAPTURES"); named != nullptr && *named != '\0') {
     return named;
   }
-  return std::filesystem::path(ZENWIRE_SOURCE_DIR).parent_path() / "shared" / "data" / "captures";
+  return std::filesystem::path(kSourceDirectory).parent_path() / "shared" / "data" / "captures";
 }
 
 // The capture files, by name; none when the directory is missing.

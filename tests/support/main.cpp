@@ -5,6 +5,10 @@
 
 #include "captures.hpp"
 
+namespace zenwire::test {
+const char* const kSourceDirectory = ZENWIRE_SOURCE_DIR;
+}
+
 int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
   const int result = RUN_ALL_TESTS();
