@@ -27,6 +27,17 @@ DeflateOffer offer_of(const DeflateOptions& options) noexcept {
 
 }  // namespace
 
+std::string_view name(OpenStage stage) noexcept {
+  switch (stage) {
+    case OpenStage::waiting: return "waiting";
+    case OpenStage::resolving: return "resolving";
+    case OpenStage::connecting: return "connecting";
+    case OpenStage::tls: return "tls";
+    case OpenStage::upgrading: return "upgrading";
+  }
+  return "unknown";
+}
+
 struct Opening::Impl {
   Role role = Role::client;
   Stage stage = Stage::upgrade;

@@ -21,6 +21,7 @@ namespace zenwire {
 namespace {
 
 using detail::Attempt;
+using detail::Dial;
 using detail::Setup;
 
 constexpr std::size_t kReaped_max = 256;
@@ -48,9 +49,11 @@ void log_to_stderr(void*, std::string_view line) noexcept {
 // A connection's place in the reactor: its socket, its operations, its memory. Made at start, used
 // again and again.
 struct Slot {
-  Slot(Completion::Function on_readable, Completion::Function on_writable,
+  Slot(std::uint32_t slot_index, Completion::Function on_readable, Completion::Function on_writable,
        Callback<Timer&>::Function on_close_deadline, void* owner)
-      : readable(on_readable, this),
+      : index(slot_index),
+        dial(slot_index),
+        readable(on_readable, this),
         writable(on_writable, this),
         close_deadline(Callback<Timer&>(on_close_deadline, this)),
         reactor(owner) {}
@@ -70,7 +73,8 @@ struct Slot {
   std::uint64_t bursts = 0;
   std::uint32_t open_index = 0;
 
-  std::uint32_t index = 0;
+  std::uint32_t index;
+  Dial dial;
   MutableBytes receive_memory;
   MutableBytes send_memory;
   Completion readable;
@@ -108,7 +112,8 @@ struct Reactor::Impl {
   [[nodiscard]] Slot* find(std::uint32_t index, std::uint32_t epoch) noexcept;
 
   // Hand-over.
-  void take_mail() noexcept;
+  bool take_mail() noexcept;
+  void take_stages() noexcept;
   void take_attempt(Attempt& attempt) noexcept;
   void open(Slot& slot, Attempt& attempt) noexcept;
   void refuse(Attempt& attempt) noexcept;
@@ -141,6 +146,7 @@ struct Reactor::Impl {
   void on_readable(Slot& slot, Outcome outcome) noexcept;
   void on_writable(Slot& slot, Outcome outcome) noexcept;
   void hand_over(Attempt& attempt) noexcept;
+  void tell(Dial& dial) noexcept;
   void keep_keys() noexcept { keys.refill(); }
   void fill_setup(MutableBytes bytes) noexcept { setup_random->random(bytes); }
   void fill_reactor(MutableBytes bytes) noexcept { io->random(bytes); }
@@ -184,6 +190,7 @@ struct Reactor::Impl {
 
   // Other threads'.
   Mailbox<Attempt> arrivals;
+  Mailbox<detail::StageNews> stages;
   Mailbox<Post> posts;
   alignas(64) std::atomic<bool> sleeping{false};
   std::atomic<bool> stop_requested{false};
@@ -297,6 +304,7 @@ void Reactor::Impl::make_setup(std::unique_ptr<Io> setup_io, bool start_thread) 
   setup = std::make_unique<Setup>(
       std::move(setup_io), options.connections_max,
       Setup::Hooks{.hand_over = Callback<Attempt&>::to<&Impl::hand_over>(*this),
+                   .tell = Callback<Dial&>::to<&Impl::tell>(*this),
                    .log = options.log,
                    .idle = Callback<>::to<&Impl::keep_keys>(*this)});
   if (start_thread) setup->start();
@@ -305,6 +313,7 @@ void Reactor::Impl::make_setup(std::unique_ptr<Io> setup_io, bool start_thread) 
 void Reactor::Impl::make_slots() {
   for (std::uint32_t i = 0; i < options.connections_max; ++i) {
     auto slot = std::make_unique<Slot>(
+        i,
         [](void* owner, Outcome outcome) noexcept {
           auto& at = *static_cast<Slot*>(owner);
           static_cast<Impl*>(at.reactor)->on_readable(at, outcome);
@@ -320,7 +329,6 @@ void Reactor::Impl::make_slots() {
         },
         this);
     std::byte* const base = memory.data() + i * slot_bytes(options);
-    slot->index = i;
     slot->receive_memory = {base, options.receive_buffer_bytes};
     slot->send_memory = {base + padded(options.receive_buffer_bytes), options.send_buffer_bytes};
     slots.push_back(std::move(slot));
@@ -351,6 +359,8 @@ Slot* Reactor::Impl::take_slot(Role role) noexcept {
   slot.peek = slot.peek_allowed = true;
   slot.ending = slot.flushing = slot.reread = slot.peer_ended = false;
   slot.bursts = 0;
+  slot.dial.stage.store(OpenStage::waiting, std::memory_order_relaxed);
+  slot.dial.given_up.store(false, std::memory_order_relaxed);
   return &slot;
 }
 
@@ -363,6 +373,7 @@ void Reactor::Impl::add_handlers(Connection& connection,
   if (handlers.on_control) static_cast<void>(connection.on_control.add(handlers.on_control));
   if (handlers.on_closed) static_cast<void>(connection.on_closed.add(handlers.on_closed));
   if (handlers.on_failed) static_cast<void>(connection.on_failed.add(handlers.on_failed));
+  if (handlers.on_stage) static_cast<void>(connection.on_stage.add(handlers.on_stage));
 }
 
 Slot* Reactor::Impl::find(std::uint32_t index, std::uint32_t epoch) noexcept {
@@ -406,18 +417,42 @@ void Reactor::Impl::hand_over(Attempt& attempt) noexcept {
   self.doorbell();
 }
 
-void Reactor::Impl::take_mail() noexcept {
-  for (Attempt* attempt = arrivals.take_all(); attempt != nullptr;) {
+void Reactor::Impl::tell(Dial& dial) noexcept {
+  stages.post(dial.news);
+  self.doorbell();
+}
+
+// The news may be of an attempt that has ended since, and the slot may be another's: what is told
+// is what the slot's attempt has come to now.
+void Reactor::Impl::take_stages() noexcept {
+  for (detail::StageNews* news = stages.take_all(); news != nullptr;) {
+    detail::StageNews* next = news->mailbox_next;
+    Dial& dial = *news->dial;
+    dial.told.exchange(false, std::memory_order_acq_rel);
+    const OpenStage stage = dial.stage.load(std::memory_order_relaxed);
+    Connection* connection = slots[dial.slot]->connection;
+    const bool opening = connection != nullptr && connection->state() == ConnectionState::opening;
+    if (opening && stage != OpenStage::waiting) connection->on_stage(*connection, stage);
+    news = next;
+  }
+}
+
+// True if there was any: whoever polls wants to see what came of it before the reactor sleeps.
+bool Reactor::Impl::take_mail() noexcept {
+  take_stages();
+  bool worked = false;
+  for (Attempt* attempt = arrivals.take_all(); attempt != nullptr; worked = true) {
     Attempt* next = attempt->mailbox_next;
     take_attempt(*attempt);
     attempt = next;
   }
-  for (Post* post = posts.take_all(); post != nullptr;) {
+  for (Post* post = posts.take_all(); post != nullptr; worked = true) {
     Post* next = post->mailbox_next;
     post->call(self);
     delete post;
     post = next;
   }
+  return worked;
 }
 
 void Reactor::Impl::take_attempt(Attempt& attempt) noexcept {
@@ -430,9 +465,13 @@ void Reactor::Impl::take_attempt(Attempt& attempt) noexcept {
   }
   Slot* slot = find(attempt.id.index, attempt.id.epoch);
   if (slot == nullptr) return refuse(attempt);
-  if (attempt.succeeded) {
+  if (attempt.succeeded && slot->connection->state() == ConnectionState::opening) {
     open(*slot, attempt);
     return;
+  }
+  if (attempt.succeeded) {  // it was given up too late for the set-up thread
+    attempt.failure.error = Errc::aborted;
+    slot->socket = attempt.established.socket;
   }
   ++counters.connections_failed;
   slot->attempt = &attempt;
@@ -510,7 +549,7 @@ bool Reactor::Impl::turn(bool may_wait) noexcept {
   if (stop_requested.load(std::memory_order_relaxed) && !stopping) [[unlikely]]
     begin_stop();
   bool worked = drain_outboxes();
-  take_mail();
+  worked |= take_mail();
   worked |= reap(may_wait && !worked);
   worked |= direct ? read_open() : false;
   worked |= read_ready();
@@ -554,7 +593,7 @@ Instant_ns Reactor::Impl::wait_until() noexcept {
 
 // Something came for a reactor that is about to sleep.
 bool Reactor::Impl::slept_on() noexcept {
-  if (arrivals.has_mail() || posts.has_mail() ||
+  if (arrivals.has_mail() || stages.has_mail() || posts.has_mail() ||
       stop_requested.load(std::memory_order_relaxed) != stopping)
     return true;
   bool waiting = false;
@@ -735,7 +774,11 @@ bool Reactor::Impl::look_after() noexcept {
   bool worked = false;
   for (Slot* slot : attention_now) {
     slot->attention = false;
-    if (slot->ending || slot->connection == nullptr || slot->socket == kNoSocket) continue;
+    if (slot->ending || slot->connection == nullptr) continue;
+    if (slot->socket == kNoSocket) {  // not open yet; the outcome comes as on_failed
+      if (slot->connection->state() == ConnectionState::closed) setup->give_up(slot->dial);
+      continue;
+    }
     const std::uint64_t before = slot->connection->counters().messages_received;
     look(*slot);
     worked |= slot->ending || slot->connection->counters().messages_received != before;
@@ -853,8 +896,28 @@ Result<ConnectionId> Reactor::connect(const ConnectOptions& options,
     return fail(Errc::connections_exhausted, std::to_string(impl.options.connections_max));
   impl.add_handlers(*slot->connection, handlers);
   const ConnectionId id = slot->connection->id();
-  impl.setup->post(*new Attempt(*impl.setup, id, options, std::move(*url)));
+  impl.setup->post(*new Attempt(*impl.setup, slot->dial, id, options, std::move(*url)));
   return id;
+}
+
+Result<ConnectionId> Reactor::connect(const Endpoint& endpoint, const ConnectionHandlers& handlers,
+                                      std::uint32_t first_address) noexcept {
+  Impl& impl = *impl_;
+  if (impl.stopping || impl.stop_requested.load(std::memory_order_relaxed))
+    return fail(Errc::reactor_stopping);
+  if (endpoint.options().limits.message_bytes_max > impl.options.message_bytes_max) {
+    return fail(Errc::contradictory_options,
+                "message_bytes_max of the connection is above the reactor's");
+  }
+  Slot* slot = impl.take_slot(Role::client);
+  if (slot == nullptr) return fail(Errc::connections_exhausted);
+  impl.add_handlers(*slot->connection, handlers);
+  detail::DialRequest& request = slot->dial.request;
+  request.endpoint = &endpoint;
+  request.id = slot->connection->id();
+  request.first_address = first_address;
+  impl.setup->post(request);
+  return request.id;
 }
 
 Result<Address> Reactor::listen(const ListenOptions& options) {

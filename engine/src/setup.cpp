@@ -71,10 +71,12 @@ Listener::Listener(Setup& owner, Socket listening, const ListenOptions& listen_o
 
 // --- Attempt: construction.
 
-Attempt::Attempt(Setup& setup, ConnectionId connection, const ConnectOptions& options, Url url)
+Attempt::Attempt(Setup& setup, Dial* dial, ConnectionId connection, const ConnectOptions& options,
+                 Url url)
     : id(connection),
       role(Role::client),
       setup_(setup),
+      dial_(dial),
       options_(options),
       url_(std::move(url)),
       deadline_(Callback<Timer&>::to<&Attempt::on_deadline>(*this)),
@@ -83,8 +85,18 @@ Attempt::Attempt(Setup& setup, ConnectionId connection, const ConnectOptions& op
       readable_([](void* self, Outcome) noexcept { static_cast<Attempt*>(self)->pump(); }, this),
       writable_([](void* self, Outcome) noexcept { static_cast<Attempt*>(self)->pump(); }, this) {}
 
+Attempt::Attempt(Setup& setup, Dial& dial, ConnectionId connection, const ConnectOptions& options,
+                 Url url)
+    : Attempt(setup, &dial, connection, options, std::move(url)) {}
+
+Attempt::Attempt(Setup& setup, const DialRequest& request)
+    : Attempt(setup, request.dial, request.id, request.endpoint->options(),
+              request.endpoint->url()) {
+  first_address_ = request.first_address;
+}
+
 Attempt::Attempt(Setup& setup, Listener& listener, Socket socket)
-    : Attempt(setup, ConnectionId{}, ConnectOptions{}, Url{}) {
+    : Attempt(setup, nullptr, ConnectionId{}, ConnectOptions{}, Url{}) {
   role = Role::server;
   listener_ = &listener;
   established.socket = socket;
@@ -109,6 +121,12 @@ std::string Attempt::where() const {
 }
 
 // --- Attempt: stages.
+
+void Attempt::tell(OpenStage stage) noexcept {
+  if (dial_ == nullptr) return;
+  dial_->stage.store(stage, std::memory_order_relaxed);
+  if (!dial_->told.exchange(true, std::memory_order_acq_rel)) setup_.hooks_.tell(*dial_);
+}
 
 void Attempt::start() noexcept {
   started_ns_ = stage_started_ns_ = setup_.io_->now();
@@ -145,6 +163,7 @@ Result<void> Attempt::prepare() noexcept {
 }
 
 void Attempt::resolve() noexcept {
+  tell(OpenStage::resolving);
   arm(options_.deadlines.resolve, Errc::resolve_timeout);
   const DialTarget target = dial_target(options_, url_);
   question_.host = target.host;
@@ -164,11 +183,16 @@ void Attempt::on_resolved(Outcome outcome) noexcept {
     return;
   }
   established.opened.resolve_ns = setup_.io_->now() - stage_started_ns_;
+  auto& addresses = question_.addresses;
+  std::rotate(addresses.begin(),
+              addresses.begin() + static_cast<std::ptrdiff_t>(first_address_ % addresses.size()),
+              addresses.end());
   connect_next();
 }
 
 // Each address gets its share of the time that is left; the last error is the one to report.
 void Attempt::connect_next() noexcept {
+  tell(OpenStage::connecting);
   stage_started_ns_ = setup_.io_->now();
   while (next_address_ < question_.addresses.size()) {
     remote_ = question_.addresses[next_address_++];
@@ -215,6 +239,7 @@ void Attempt::shake_hands() noexcept {
   if (!opening) return fail(opening.error());
   opening_ = std::move(*opening);
   const bool tls = opening_->stage() == Opening::Stage::tls;
+  tell(tls ? OpenStage::tls : OpenStage::upgrading);
   arm(tls ? options_.deadlines.tls : options_.deadlines.upgrade,
       tls ? Errc::tls_timeout : Errc::upgrade_timeout);
   pump();
@@ -230,7 +255,10 @@ void Attempt::pump() noexcept {
         opening_->advance(static_cast<std::int64_t>(setup_.io_->wall_ns() / 1'000'000'000));
     if (stage != opening_->stage()) {
       const Instant_ns now = setup_.io_->now();
-      if (stage == Opening::Stage::tls) established.opened.tls_ns = now - stage_started_ns_;
+      if (stage == Opening::Stage::tls) {
+        established.opened.tls_ns = now - stage_started_ns_;
+        tell(OpenStage::upgrading);
+      }
       stage_started_ns_ = now;
       const bool body = opening_->stage() == Opening::Stage::body;
       arm(body ? std::min<std::chrono::nanoseconds>(kBodyWait, options_.deadlines.upgrade)
@@ -423,6 +451,21 @@ void Setup::post(Attempt& attempt) noexcept {
   if (mail_.post(attempt)) io_->wake();
 }
 
+void Setup::post(DialRequest& request) noexcept {
+  if (dials_.post(request)) io_->wake();
+}
+
+void Setup::give_up(Dial& dial) noexcept {
+  dial.given_up.store(true, std::memory_order_relaxed);
+  gave_some_up_.store(true, std::memory_order_release);
+  io_->wake();
+}
+
+void Setup::begin(Attempt& attempt) noexcept {
+  attempts_.push_back(&attempt);
+  attempt.start();
+}
+
 void Setup::post_listener(std::unique_ptr<Listener> listener) noexcept {
   auto mail = std::make_unique<Mail>();
   mail->listener = std::move(listener);
@@ -435,10 +478,14 @@ void Setup::take_mail() noexcept {
     if (attempt->done) {
       delete attempt;
     } else {
-      attempts_.push_back(attempt);
-      attempt->start();
+      begin(*attempt);
     }
     attempt = next;
+  }
+  for (DialRequest* request = dials_.take_all(); request != nullptr;) {
+    DialRequest* next = request->mailbox_next;
+    begin(*new Attempt(*this, *request));
+    request = next;
   }
   for (Mail* mail = listener_mail_.take_all(); mail != nullptr;) {
     Mail* next = mail->mailbox_next;
@@ -451,6 +498,7 @@ void Setup::take_mail() noexcept {
 
 void Setup::step(bool may_wait) noexcept {
   take_mail();
+  if (gave_some_up_.exchange(false, std::memory_order_acquire)) give_up_aborted();
   hooks_.idle();
   if (stopping_.load(std::memory_order_acquire)) {
     give_up_all();
@@ -466,6 +514,15 @@ void Setup::step(bool may_wait) noexcept {
   const std::size_t count = io_->reap(reaped, wait_until_ns);
   for (std::size_t i = 0; i < count; ++i) reaped[i].completion->complete(reaped[i].outcome);
   timers_.expire(io_->now());
+}
+
+void Setup::give_up_aborted() noexcept {
+  const std::vector<Attempt*> running = attempts_;
+  for (Attempt* attempt : running) {
+    const bool given_up =
+        attempt->dial_ != nullptr && attempt->dial_->given_up.load(std::memory_order_relaxed);
+    if (given_up && !attempt->failing_) attempt->fail(Error(Errc::aborted));
+  }
 }
 
 void Setup::give_up_all() noexcept {
@@ -493,9 +550,7 @@ void Setup::on_accept(Listener& listener, Outcome outcome) noexcept {
     if (attempts_.size() >= attempts_max_ || stopping_.load(std::memory_order_relaxed)) {
       io_->close(outcome.result);
     } else {
-      auto* attempt = new Attempt(*this, listener, outcome.result);
-      attempts_.push_back(attempt);
-      attempt->start();
+      begin(*new Attempt(*this, listener, outcome.result));
     }
   } else if (outcome.result != -ECANCELED) {
     hooks_.log(std::string("warning: accept: ") + std::strerror(-outcome.result));

@@ -28,6 +28,7 @@
 #include <zenwire/engine/timer_queue.hpp>
 #include <zenwire/engine/tls.hpp>
 
+#include "dial.hpp"
 #include "established.hpp"
 
 namespace zenwire::detail {
@@ -48,8 +49,9 @@ struct Listener {
 // One connection being set up, in either role; then the keeper of what was made for it.
 class Attempt {
  public:
-  // To dial. `id` is the reactor's slot.
-  Attempt(Setup& setup, ConnectionId id, const ConnectOptions& options, Url url);
+  // To dial. `id` is the reactor's slot, and `dial` lies in it.
+  Attempt(Setup& setup, Dial& dial, ConnectionId id, const ConnectOptions& options, Url url);
+  Attempt(Setup& setup, const DialRequest& request);
   // Accepted.
   Attempt(Setup& setup, Listener& listener, Socket socket);
   ~Attempt();
@@ -70,7 +72,9 @@ class Attempt {
  private:
   friend class Setup;
 
+  Attempt(Setup& setup, Dial* dial, ConnectionId id, const ConnectOptions& options, Url url);
   void start() noexcept;
+  void tell(OpenStage stage) noexcept;
   Result<void> prepare() noexcept;
   void resolve() noexcept;
   void on_resolved(Outcome outcome) noexcept;
@@ -92,6 +96,7 @@ class Attempt {
   [[nodiscard]] std::string where() const;
 
   Setup& setup_;
+  Dial* dial_;  // null when accepted
   ConnectOptions options_;
   Url url_;
   Listener* listener_ = nullptr;
@@ -99,6 +104,7 @@ class Attempt {
   HeaderList headers_;
   std::unique_ptr<Opening> opening_;
   ResolveRequest question_;
+  std::uint32_t first_address_ = 0;
   std::size_t next_address_ = 0;
   Address local_;
   Address remote_;
@@ -121,6 +127,7 @@ class Setup {
  public:
   struct Hooks {
     Callback<Attempt&> hand_over;    // to the reactor; called on the set-up thread
+    Callback<Dial&> tell;            // the same for a stage
     Callback<std::string_view> log;  // warnings, for a person
     Callback<> idle;                 // refills masking keys
   };
@@ -140,6 +147,10 @@ class Setup {
 
   // Any thread: starts the attempt, or frees it if it is done.
   void post(Attempt& attempt) noexcept;
+  // Any thread: makes an attempt of it.
+  void post(DialRequest& request) noexcept;
+  // Any thread: ends the attempt as aborted, unless it has ended.
+  void give_up(Dial& dial) noexcept;
   // Before start(), or on the set-up thread.
   Result<void> listen(std::unique_ptr<Listener> listener) noexcept;
   // Any thread; takes the listener over.
@@ -156,6 +167,8 @@ class Setup {
 
   void run() noexcept;
   void take_mail() noexcept;
+  void begin(Attempt& attempt) noexcept;
+  void give_up_aborted() noexcept;
   void give_up_all() noexcept;
   void close_listeners() noexcept;
   void on_accept(Listener& listener, Outcome outcome) noexcept;
@@ -180,6 +193,8 @@ class Setup {
   std::vector<CachedContext> contexts_;
   Mailbox<Attempt> mail_;
   Mailbox<Mail> listener_mail_;
+  Mailbox<DialRequest> dials_;
+  std::atomic<bool> gave_some_up_{false};
   std::atomic<bool> stopping_{false};
   std::atomic<bool> keys_needed_{false};
   bool gave_up_ = false;

@@ -125,6 +125,8 @@ class Connection {
   // A ping (already answered) or a pong.
   HandlerTable<Connection&, Opcode, Bytes> on_control;
   HandlerTable<Connection&, const Closed&> on_closed;
+  // How far the set-up has come. A stage that was passed before the reactor looked is left out.
+  HandlerTable<Connection&, OpenStage> on_stage;
   // The attempt to open it failed. The connection ends with it; on_closed does not run.
   HandlerTable<Connection&, const OpenFailure&> on_failed;
   // Bytes that the kernel has taken since the last call, and how many wait.
@@ -152,7 +154,8 @@ class Connection {
   // Starts the closing handshake: what was sent before goes out first, nothing after. Also
   // close_code_invalid.
   Errc close(std::uint16_t code = CloseCode::normal, std::string_view reason = {}) noexcept;
-  // Ends it now, without a handshake: the peer sees a reset or an end of stream.
+  // Ends it now, without a handshake: the peer sees a reset or an end of stream. One that is not
+  // open yet is given up: on_failed runs with `aborted` as soon as the set-up thread has let go.
   void abort(Error why = Errc::aborted) noexcept;
 
   // While corked, frames gather and go out in one write at uncork. Nests.

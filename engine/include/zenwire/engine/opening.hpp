@@ -27,6 +27,10 @@
 
 namespace zenwire {
 
+// How far an attempt to open a connection has come, as the reactor sees it.
+enum class OpenStage : std::uint8_t { waiting, resolving, connecting, tls, upgrading };
+std::string_view name(OpenStage stage) noexcept;
+
 // What is known of a connection that opened. Lives as long as the connection.
 struct Opened {
   Address remote;

@@ -20,6 +20,7 @@
 #include <zenwire/base/callback.hpp>
 #include <zenwire/base/error.hpp>
 #include <zenwire/engine/connection.hpp>
+#include <zenwire/engine/endpoint.hpp>
 #include <zenwire/engine/io.hpp>
 #include <zenwire/engine/latency.hpp>
 #include <zenwire/engine/message_queue.hpp>
@@ -50,6 +51,7 @@ struct ConnectionHandlers {
   Callback<Connection&, Opcode, Bytes> on_control{};
   Callback<Connection&, const Closed&> on_closed{};
   Callback<Connection&, const OpenFailure&> on_failed{};
+  Callback<Connection&, OpenStage> on_stage{};
 };
 
 // An outbox record that could not be sent, for the thread that wrote it to hear of it.
@@ -78,6 +80,12 @@ class Reactor {
   // connections_exhausted, reactor_stopping.
   Result<ConnectionId> connect(const ConnectOptions& options,
                                const ConnectionHandlers& handlers = {});
+  // The same without an allocation on this thread, to be called again and again. The attempt starts
+  // with the `first_address`-th of the addresses that the name resolves to, modulo their number.
+  // Errors: contradictory_options (a limit above the reactor's), connections_exhausted,
+  // reactor_stopping.
+  Result<ConnectionId> connect(const Endpoint& endpoint, const ConnectionHandlers& handlers = {},
+                               std::uint32_t first_address = 0) noexcept;
   // Accepts connections; returns the address, with the port that was taken.
   Result<Address> listen(const ListenOptions& options);
 

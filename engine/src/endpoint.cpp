@@ -1,0 +1,12 @@
+#include <zenwire/engine/endpoint.hpp>
+
+namespace zenwire {
+
+Result<Endpoint> Endpoint::make(ConnectOptions options) {
+  if (auto valid = options.validate(); !valid) return tl::unexpected<Error>(valid.error());
+  auto url = parse_url(options.url);
+  if (!url) return tl::unexpected<Error>(url.error());
+  return Endpoint(std::move(options), std::move(*url));
+}
+
+}  // namespace zenwire
