@@ -1,0 +1,79 @@
+#pragma once
+
+// ClientRun: what a benchmark client measures, the same for each of them: time, CPU and context
+// switches of the counted messages, and percentiles of what the client hands in.
+//
+// Thread: the client's. Cost per message: an increment and a compare; with a latency also
+// Histogram::record(). Percentiles are within 1/1024, so that they cost the same for any count.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include <sys/resource.h>
+#include <time.h>
+
+#include <zenwire/engine/histogram.hpp>
+
+#include "client_options.hpp"
+
+namespace zenwire::bench {
+
+inline std::uint64_t clock_ns() noexcept {
+  timespec time{};
+  ::clock_gettime(CLOCK_MONOTONIC, &time);
+  return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 +
+         static_cast<std::uint64_t>(time.tv_nsec);
+}
+
+class ClientRun {
+ public:
+  ClientRun(std::string client, const ClientOptions& options);
+
+  // Every connection is open and nothing has been asked of the server yet.
+  void begin() noexcept;
+
+  // A message came. False when it was the last.
+  bool received(bool right) noexcept {
+    errors_ += right ? 0 : 1;
+    if (++received_ != next_mark_) [[likely]]
+      return true;
+    return mark();
+  }
+  // The same, with its latency.
+  bool received(bool right, std::uint64_t latency_ns) noexcept {
+    if (counting_) latencies_->record(latency_ns);
+    return received(right);
+  }
+  [[nodiscard]] bool complete() const noexcept { return received_ == options_.total(); }
+  [[nodiscard]] std::uint64_t messages() const noexcept { return received_; }
+
+  // Prints the line and gives the exit code: 0 if all came and were right. Call it while the
+  // connections are open: their sockets are looked at.
+  [[nodiscard]] int finish() const;
+
+ private:
+  struct Marks {
+    std::uint64_t wall_ns = 0;
+    std::uint64_t run_delay_ns = 0;
+    rusage usage{};
+  };
+
+  [[gnu::noinline, gnu::cold]] bool mark() noexcept;
+  void look(Marks& marks) noexcept;
+  [[nodiscard]] std::string percentiles() const;
+
+  std::uint64_t received_ = 0;
+  std::uint64_t next_mark_ = 0;
+  std::uint64_t errors_ = 0;
+  bool counting_ = false;
+  std::unique_ptr<Histogram> latencies_;
+
+  std::string client_;
+  ClientOptions options_;
+  Marks began_;
+  Marks ended_;
+  std::uint64_t cores_seen_ = 0;  // a bit each, of the first 64
+};
+
+}  // namespace zenwire::bench

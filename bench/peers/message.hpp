@@ -1,0 +1,119 @@
+#pragma once
+
+// The messages of the benchmark clients and their server: JSON text of one layout and one length.
+//
+//     {"t":"<19 digits, ns>","n":"<10 digits>","p":"abc...z repeated"}
+
+#include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <string_view>
+
+namespace zenwire::bench {
+
+inline constexpr std::size_t kTime_offset = 6;
+inline constexpr std::size_t kTime_digits = 19;
+inline constexpr std::size_t kNumber_offset = 32;
+inline constexpr std::size_t kNumber_digits = 10;
+inline constexpr std::size_t kPadding_offset = 49;
+inline constexpr std::size_t kMessage_bytes_min = 64;
+static_assert(kTime_offset + kTime_digits + 7 == kNumber_offset);
+static_assert(kNumber_offset + kNumber_digits + 7 == kPadding_offset);
+
+inline void put_digits(char* to, std::size_t digits, std::uint64_t value) noexcept {
+  for (std::size_t i = digits; i-- > 0; value /= 10) to[i] = static_cast<char>('0' + value % 10);
+}
+
+// The decimal number one further, in place; it wraps to zero.
+inline void increment_digits(char* digits, std::size_t count) noexcept {
+  while (count-- > 0) {
+    if (digits[count] != '9') {
+      ++digits[count];
+      return;
+    }
+    digits[count] = '0';
+  }
+}
+
+// The value of digits; anything else among them gives a number that no clock shows.
+inline std::uint64_t digits_value(std::string_view digits) noexcept {
+  std::uint64_t value = 0;
+  const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+  return parsed.ptr == digits.data() + digits.size() ? value : 0;
+}
+
+inline std::string make_message(std::size_t bytes, std::uint64_t number,
+                                std::uint64_t time_ns = 0) {
+  std::string text = R"({"t":"0000000000000000000","n":"0000000000","p":")";
+  for (std::size_t i = 0; text.size() + 2 < bytes; ++i) {
+    text.push_back(static_cast<char>('a' + i % 26));
+  }
+  text += "\"}";
+  put_digits(text.data() + kTime_offset, kTime_digits, time_ns);
+  put_digits(text.data() + kNumber_offset, kNumber_digits, number);
+  return text;
+}
+
+// What one connection is to receive: every byte of every message is compared.
+class Expected {
+ public:
+  Expected() = default;
+  // `block` messages are numbered and then repeated; 0: the number goes on without end and each
+  // message carries a time of its own.
+  Expected(std::size_t message_bytes, std::size_t block)
+      : message_bytes_(message_bytes), block_(block) {
+    start_at(0);
+  }
+
+  // The next of a repeated block.
+  [[nodiscard]] bool take(std::string_view text) noexcept {
+    if (text.size() != message_bytes_) return false;
+    bool right = std::memcmp(text.data(), next_, message_bytes_) == 0;
+    if (!right && !begun_) right = begins_at_one(text);
+    begun_ = true;
+    next_ += message_bytes_;
+    if (next_ == messages_.data() + messages_.size()) next_ = messages_.data();
+    return right;
+  }
+
+  // The next of an endless stream; `time_ns` is what it carries.
+  [[nodiscard]] bool take_timed(std::string_view text, std::uint64_t& time_ns) noexcept {
+    constexpr std::size_t kBehindTime = kTime_offset + kTime_digits;
+    if (text.size() != message_bytes_) return false;
+    bool right = same_from(text, kBehindTime);
+    if (!right && !begun_ && begins_at_one(text)) right = same_from(text, kBehindTime);
+    begun_ = true;
+    increment_digits(messages_.data() + kNumber_offset, kNumber_digits);
+    time_ns = digits_value(text.substr(kTime_offset, kTime_digits));
+    return right && std::memcmp(text.data(), messages_.data(), kTime_offset) == 0;
+  }
+
+ private:
+  [[nodiscard]] bool same_from(std::string_view text, std::size_t at) const noexcept {
+    return std::memcmp(text.data() + at, messages_.data() + at, message_bytes_ - at) == 0;
+  }
+
+  // A server may count from zero or from one: its first message says which.
+  [[gnu::noinline, gnu::cold]] bool begins_at_one(std::string_view text) noexcept {
+    start_at(1);
+    return block_ == 0 || std::memcmp(text.data(), next_, message_bytes_) == 0;
+  }
+
+  void start_at(std::uint64_t first) {
+    messages_.clear();
+    for (std::size_t i = 0; i < (block_ == 0 ? 1 : block_); ++i) {
+      messages_ += make_message(message_bytes_, first + i);
+    }
+    next_ = messages_.data();
+  }
+
+  std::size_t message_bytes_ = 0;
+  std::size_t block_ = 0;
+  const char* next_ = nullptr;
+  bool begun_ = false;
+  std::string messages_;
+};
+
+}  // namespace zenwire::bench
