@@ -128,6 +128,16 @@ enum class Errc : std::uint16_t {
   connections_exhausted,
   handlers_exhausted,
 
+  // Requests.
+  request_id_invalid,
+  request_id_in_use,
+  requests_exhausted,
+  request_timed_out,
+  request_cancelled,
+  request_not_sent,
+  request_outcome_unknown,
+  rate_limited,
+
   // Recordings.
   recording_unwritable,
   recording_busy,
