@@ -989,8 +989,8 @@ Result<void> Reactor::run() {
 bool Reactor::poll(bool may_wait) {
   return impl_->turn(may_wait);
 }
-void Reactor::step_setup() {
-  impl_->setup->step(false);
+void Reactor::step_setup(bool may_wait) {
+  impl_->setup->step(may_wait);
 }
 
 void Reactor::stop(std::chrono::nanoseconds deadline) noexcept {

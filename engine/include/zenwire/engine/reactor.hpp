@@ -113,8 +113,8 @@ class Reactor {
   // `may_wait`. False once it has stopped.
   bool poll(bool may_wait = false);
 
-  // One round of the set-up, when it has no thread of its own.
-  void step_setup();
+  // One round of the set-up, when it has no thread of its own. Waits if `may_wait`.
+  void step_setup(bool may_wait = false);
 
   // Any thread. Refuses new work, sends what is queued, closes every connection with 1001 and ends
   // when all have closed, or at the deadline by force.
