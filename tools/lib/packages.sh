@@ -19,6 +19,7 @@ base zlib1g-dev           /usr/include/zlib.h
 base libcli11-dev         /usr/include/CLI/CLI.hpp
 base libtomlplusplus-dev  /usr/include/toml++/toml.h
 base libexpected-dev      /usr/include/tl/expected.hpp
+base libxxhash-dev        /usr/include/xxhash.h
 tls  dpkg-dev             dpkg-source
 tls  patch                patch
 tls  xz-utils             xz
