@@ -120,6 +120,23 @@ enum class Errc : std::uint16_t {
   reactor_stopping,
   aborted,
 
+  // The life of a session.
+  session_not_open,
+  session_stopped,
+  session_busy,
+  login_refused,
+  login_timeout,
+  heartbeat_missed,
+  idle_timeout,
+  reconnects_exhausted,
+  rotated,
+  rotation_failed,
+  subscription_rejected,
+  subscription_timeout,
+  subscriptions_exhausted,
+  channel_invalid,
+  draft_too_long,
+
   // Room.
   send_queue_full,
   message_queue_full,
