@@ -78,6 +78,7 @@ bool Player::play_one(Seat& seat, Connection& connection) noexcept {
 }
 
 void Player::finish(Seat& seat, Connection& connection, std::uint16_t code) noexcept {
+  problems_ = seat.replay.problems();
   if (loop_ && code == CloseCode::normal) {
     seat.replay.rewind();
     return wake_at(seat, reactor_.now_ns());

@@ -34,6 +34,8 @@ class Player {
   // Clients that got all of it, and that went away before.
   [[nodiscard]] std::uint64_t completed() const noexcept { return completed_; }
   [[nodiscard]] std::uint64_t left_early() const noexcept { return left_early_; }
+  // What was met in the recording by the last client that came to its end.
+  [[nodiscard]] const RecordingProblems& problems() const noexcept { return problems_; }
 
  private:
   // What one client has seen.
@@ -68,6 +70,7 @@ class Player {
   std::uint64_t bytes_sent_ = 0;
   std::uint64_t completed_ = 0;
   std::uint64_t left_early_ = 0;
+  RecordingProblems problems_;
   std::unordered_map<std::uint64_t, std::unique_ptr<Seat>> seats_;
 };
 

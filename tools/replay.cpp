@@ -15,6 +15,7 @@
 #include "console.hpp"
 #include "json_line.hpp"
 #include "output.hpp"
+#include "recording_problems.hpp"
 
 namespace zenwire::tools {
 namespace {
@@ -146,26 +147,6 @@ class Printer {
   std::string encoded_;
 };
 
-// Whether all of it could be read.
-ExitCode report_problems(const RecordingProblems& problems, const std::string& file) {
-  if (problems.torn_bytes > 0) {
-    print_note(kName, file + ": the last line is unfinished, " + byte_text(problems.torn_bytes) +
-                          " of it are left out");
-  }
-  if (problems.malformed_lines > 0) {
-    print_warning(kName, file + ": " + grouped(problems.malformed_lines) +
-                             " lines are no records; the first is line " +
-                             std::to_string(problems.first_malformed_line) + ": " +
-                             std::string(problems.first_malformed_why));
-  }
-  if (problems.sequence_gaps > 0) {
-    print_warning(
-        kName, file + ": " + grouped(problems.sequence_gaps) + " lines are missing by their seq");
-  }
-  const bool whole = problems.malformed_lines == 0 && problems.sequence_gaps == 0;
-  return whole ? ExitCode::ok : ExitCode::data_lost;
-}
-
 ExitCode print_metadata(const ReplayFlags& flags, const Recording& recording) {
   const RecordingSummary summary = summarize(recording);
   Output output;
@@ -201,7 +182,7 @@ ExitCode print_metadata(const ReplayFlags& flags, const Recording& recording) {
     output.write_line("duration  " + duration_text(summary.duration_ns()));
   }
   output.flush();
-  return report_problems(summary.problems, flags.file);
+  return report_problems(kName, flags.file, summary.problems);
 }
 
 // Steps through it here rather than with replay(), to see what was met in the file.
@@ -244,7 +225,7 @@ ExitCode print_all(const ReplayFlags& flags, const Recording& recording) {
                 Error(Errc::system_error, {}, output.error()));
     return ExitCode::failed;
   }
-  return report_problems(replay->problems(), flags.file);
+  return report_problems(kName, flags.file, replay->problems());
 }
 
 }  // namespace

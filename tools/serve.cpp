@@ -10,6 +10,7 @@
 #include "interrupts.hpp"
 #include "output.hpp"
 #include "player.hpp"
+#include "recording_problems.hpp"
 
 namespace zenwire::tools {
 namespace {
@@ -72,7 +73,7 @@ ExitCode report(const ServeFlags& flags, const Player& player) {
                           grouped(player.completed()) + " clients got all, " +
                           grouped(player.left_early()) + " left before");
   }
-  return ExitCode::ok;
+  return report_problems(kName, flags.file, player.problems());
 }
 
 ExitCode run(const ServeFlags& flags) {

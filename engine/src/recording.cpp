@@ -154,6 +154,10 @@ std::optional<RecordType> type_of(std::string_view token) noexcept {
   return std::nullopt;
 }
 
+std::optional<std::uint64_t> time_of(std::string_view token) noexcept {
+  return is_string(token) ? detail::parse_timestamp(inside(token)) : detail::parse_unix_time(token);
+}
+
 }  // namespace
 
 class RecordingReader::Parser {
@@ -234,8 +238,8 @@ const char* RecordingReader::Parser::parse(std::string_view text) {
   if (!type) return "no type, or an unknown one";
   message_.type = *type;
   std::optional<std::uint64_t> ns = integer<std::uint64_t>(line.ns);
-  if (!ns && is_string(line.ts)) ns = detail::parse_timestamp(inside(line.ts));
-  if (!ns) return "no time, or not ISO 8601";
+  if (!ns) ns = time_of(line.ts);
+  if (!ns) return "no time, or neither ISO 8601 nor a number since 1970";
   message_.ns = *ns;
   message_.owner = {integer<std::uint32_t>(line.connection).value_or(0),
                     integer<std::uint32_t>(line.epoch).value_or(0),

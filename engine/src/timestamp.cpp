@@ -11,6 +11,10 @@ namespace {
 
 constexpr std::uint64_t kSeconds_per_day = 86400;
 constexpr std::uint64_t kDays_per_era = 146097;  // 400 years
+// Numbers from here on count milliseconds, 1,000 times that microseconds, and so on: seconds reach
+// it in the year 5138, milliseconds did in 1973.
+constexpr std::uint64_t kUnixSeconds_max = 100'000'000'000;
+constexpr unsigned kUnixTimeDigits_max = 19;  // as many as always fit 64 bits
 
 // The calendar by arithmetic, after Howard Hinnant's "chrono-compatible low-level date algorithms":
 // years begin in March, so that the leap day is the last.
@@ -100,8 +104,9 @@ std::uint64_t scan_fraction_ns(Scan& scan) noexcept {
   return ns;
 }
 
-// Seconds east of UTC.
+// Seconds east of UTC. A time that names no zone is taken as UTC.
 std::int64_t scan_zone(Scan& scan) noexcept {
+  if (scan.done()) return 0;
   const char sign = scan.peek();
   if (sign != '+' && sign != '-') {
     scan.one_of('Z', 'z');
@@ -167,6 +172,20 @@ std::optional<std::uint64_t> parse_timestamp(std::string_view text) noexcept {
       zone;
   if (seconds < 0) return {};
   return static_cast<std::uint64_t>(seconds) * kNanos_per_second + fraction_ns;
+}
+
+std::optional<std::uint64_t> parse_unix_time(std::string_view number) noexcept {
+  Scan scan(number);
+  std::uint64_t whole = 0;
+  unsigned digits = 0;
+  for (; scan.is_digit() && digits < kUnixTimeDigits_max; ++digits)
+    whole = whole * 10 + static_cast<unsigned>(scan.take() - '0');
+  const std::uint64_t fraction_ns = scan_fraction_ns(scan);
+  if (digits == 0 || !scan.done()) return {};
+  std::uint64_t unit_ns = kNanos_per_second;
+  for (std::uint64_t least = kUnixSeconds_max; unit_ns > 1 && whole >= least; least *= 1000)
+    unit_ns /= 1000;
+  return whole * unit_ns + fraction_ns / (kNanos_per_second / unit_ns);
 }
 
 }  // namespace zenwire::detail

@@ -286,7 +286,7 @@ TEST(Recording, reads_times_as_others_write_them) {
       {"2026-04-31T00:00:00Z", {}},
       {"2026-01-20T24:00:00Z", {}},
       {"2026-01-20T15:60:45Z", {}},
-      {"2026-01-20T15:30:45", {}},
+      {"2026-01-20T15:30:4", {}},
       {"2026-01-20T15:30:45.Z", {}},
       {"2026-01-20T15:30:45Zx", {}},
       {"1969-12-31T23:59:59Z", {}},
@@ -305,6 +305,40 @@ TEST(Recording, reads_times_as_others_write_them) {
     }
   }
   EXPECT_EQ(format_timestamp(1'768'923'045'123'456'789), "2026-01-20T15:30:45.123456Z");
+}
+
+TEST(RecordingReader, times_of_other_recorders) {
+  struct Case {
+    const char* token;
+    std::optional<std::uint64_t> ns;
+  };
+  const Case kCases[] = {
+      {R"("2026-01-20T15:30:45.123456")", 1'768'923'045'123'456'000},
+      {R"("2026-01-20 15:30:45")", 1'768'923'045'000'000'000},
+      {"1768923045", 1'768'923'045'000'000'000},
+      {"1768923045.5", 1'768'923'045'500'000'000},
+      {"1768923045123", 1'768'923'045'123'000'000},
+      {"1768923045123.25", 1'768'923'045'123'250'000},
+      {"1768923045123456", 1'768'923'045'123'456'000},
+      {"1768923045123456789", 1'768'923'045'123'456'789},
+      {"0", 0},
+      {"-1", {}},
+      {"1e9", {}},
+      {"true", {}},
+      {"null", {}},
+      {"17689230451234567890123", {}},
+  };
+  const TemporaryDirectory directory;
+  for (const Case& c : kCases) {
+    write_file(directory / "a", R"({"ts":)" + std::string(c.token) +
+                                    R"(,"dir":"in","type":"text","data":""})"
+                                    "\n");
+    const auto back = read_back(directory / "a");
+    ASSERT_EQ(back.messages.size(), c.ns ? 1u : 0u) << c.token;
+    if (c.ns) {
+      EXPECT_EQ(back.messages[0].ns, *c.ns) << c.token;
+    }
+  }
 }
 
 // ---- Captures ---------------------------------------------------------------------------------

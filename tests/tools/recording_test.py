@@ -82,6 +82,20 @@ class Replay(CommandTest):
         self.assertEqual(done.stderr, b"")
 
 
+class ServeProblems(CommandTest):
+    def test_says_which_lines_it_could_not_play(self):
+        file = self.path("session.jsonl")
+        process.write_recording(file, [("in", "text", b"one")])
+        with open(file, "ab") as more:
+            more.write(b'{"ts":"noon","dir":"in","type":"text","data":"two"}\n'
+                       b'{"ts":1768923045.5,"dir":"in","type":"text","data":"three"}\n')
+        with Server("serve", "--replay", file, "--clients", "1", expect=3) as server:
+            run("record", server.url, "--to", self.path("out.jsonl"))
+            server.process.wait(timeout=process.WATCHDOG_S)
+            self.assertIn("1 lines are no records; the first is line 2", server.stderr())
+        self.assertEqual(messages(self.path("out.jsonl")), [("text", b"one"), ("text", b"three")])
+
+
 class Record(CommandTest):
     def record(self, source, *, serve=(), record=(), expect=0):
         target = self.path("recorded.jsonl")
