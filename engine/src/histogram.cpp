@@ -7,7 +7,9 @@ namespace zenwire {
 // The missing values are an arithmetic progression. Bucket by bucket from the top, those within one
 // are counted by a division: a value of a second at an interval of a nanosecond would otherwise
 // take a thousand million steps.
-void Histogram::record_corrected(std::uint64_t value, std::uint64_t interval) noexcept {
+template <unsigned Precision_bits>
+void BasicHistogram<Precision_bits>::record_corrected(std::uint64_t value,
+                                                      std::uint64_t interval) noexcept {
   record(value);
   value = last_;
   if (interval == 0) return;
@@ -26,7 +28,8 @@ void Histogram::record_corrected(std::uint64_t value, std::uint64_t interval) no
   }
 }
 
-void Histogram::merge(const Histogram& other) noexcept {
+template <unsigned Precision_bits>
+void BasicHistogram<Precision_bits>::merge(const BasicHistogram& other) noexcept {
   for (std::size_t i = 0; i < counts_.size(); ++i) counts_[i] += other.counts_[i];
   count_ += other.count_;
   sum_ += other.sum_;
@@ -36,13 +39,15 @@ void Histogram::merge(const Histogram& other) noexcept {
   max_ = std::max(max_, other.max_);
 }
 
-void Histogram::clear() noexcept {
+template <unsigned Precision_bits>
+void BasicHistogram<Precision_bits>::clear() noexcept {
   counts_.fill(0);
   count_ = sum_ = saturated_ = last_ = max_ = 0;
   min_ = ~std::uint64_t{0};
 }
 
-std::uint64_t Histogram::percentile(double percent) const noexcept {
+template <unsigned Precision_bits>
+std::uint64_t BasicHistogram<Precision_bits>::percentile(double percent) const noexcept {
   ZW_ASSERT(percent >= 0 && percent <= 100);
   // 99.9 is no binary fraction: without the allowance, 99.9 percent of 1000 were more than 999.
   constexpr double kRounding = 1 - 1e-12;
@@ -50,7 +55,8 @@ std::uint64_t Histogram::percentile(double percent) const noexcept {
   return value_at(std::max<std::uint64_t>(static_cast<std::uint64_t>(wanted), 1));
 }
 
-std::uint64_t Histogram::value_at(std::uint64_t rank) const noexcept {
+template <unsigned Precision_bits>
+std::uint64_t BasicHistogram<Precision_bits>::value_at(std::uint64_t rank) const noexcept {
   ZW_ASSERT(rank >= 1);
   std::uint64_t seen = 0;
   for (std::size_t i = 0; i < counts_.size(); ++i) {
@@ -59,5 +65,8 @@ std::uint64_t Histogram::value_at(std::uint64_t rank) const noexcept {
   }
   return max_;
 }
+
+template class BasicHistogram<10>;
+template class BasicHistogram<7>;
 
 }  // namespace zenwire

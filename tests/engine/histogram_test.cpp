@@ -14,7 +14,7 @@
 namespace zenwire {
 namespace {
 
-using Scale = detail::HistogramScale;
+using Scale = detail::HistogramScale<Histogram::kPrecision_bits>;
 
 constexpr double kPercents[] = {0,  0.1, 1,    10,    25,     50,      75,       90,
                                 95, 99,  99.9, 99.99, 99.999, 99.9999, 99.99999, 100};
