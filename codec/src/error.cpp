@@ -273,6 +273,10 @@ constexpr Row kRows[] = {
      "the rate limit has no credits left for the request; nothing was sent",
      "wait as long as time_until() says"},
 
+    {Errc::pool_no_member, C::overloaded, "pool_no_member",
+     "no member of the pool took the request; nothing was sent",
+     "look at the members' views: which are closed, barred or ejected"},
+
     {Errc::recording_unwritable, C::invalid_option, "recording_unwritable",
      "the recording cannot be opened for writing",
      "check the path, its directory, the permissions, and whether another process records into it"},

@@ -11,3 +11,5 @@
 #include <zenwire/engine/recorder.hpp>
 #include <zenwire/engine/recording.hpp>
 #include <zenwire/engine/replay.hpp>
+#include <zenwire/engine/sequence_gate.hpp>
+#include <zenwire/pool/pool.hpp>

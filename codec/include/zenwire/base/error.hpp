@@ -155,6 +155,9 @@ enum class Errc : std::uint16_t {
   request_outcome_unknown,
   rate_limited,
 
+  // The pool.
+  pool_no_member,
+
   // Recordings.
   recording_unwritable,
   recording_busy,
