@@ -96,9 +96,12 @@ Errc FrameReader::check_order(std::uint8_t first) const noexcept {
 
 Errc FrameReader::check_limits(std::uint8_t first, std::uint64_t payload_bytes) const noexcept {
   if (is_control(static_cast<Opcode>(first & detail::kOpcodeBits))) return Errc::ok;
-  if (payload_bytes > limits_.frame_bytes_max) return Errc::frame_too_large;
+  const bool compressed = in_message_ ? message_compressed_ : (first & detail::kRsv1Bit) != 0;
+  const std::uint64_t growth = compressed ? limits_.deflate_growth_bytes_max : 0;
+  if (payload_bytes > limits_.frame_bytes_max + growth) return Errc::frame_too_large;
   const std::uint64_t before = in_message_ ? message_bytes_ : 0;
-  return payload_bytes > limits_.message_bytes_max - before ? Errc::message_too_large : Errc::ok;
+  const std::uint64_t left = limits_.message_bytes_max + growth - before;
+  return payload_bytes > left ? Errc::message_too_large : Errc::ok;
 }
 
 ReadStatus FrameReader::read_control(ReceiveWindow& window, std::size_t before,

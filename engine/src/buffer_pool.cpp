@@ -77,10 +77,8 @@ BufferPool::~BufferPool() {
 
 std::byte* BufferPool::lease() noexcept {
   guard_.check();
-  if (free_count() == 0) [[unlikely]] {
-    ++statistics_.exhausted;
-    return nullptr;
-  }
+  if (exhausted()) [[unlikely]]
+    return refuse();
   const std::uint32_t index = home_[free_count() - 1];
   ZW_ASSERT(!out_[index]);
   out_[index] = true;

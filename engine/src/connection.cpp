@@ -8,8 +8,6 @@
 
 #include "connection_services.hpp"
 #include "established.hpp"
-#include "journal_user.hpp"
-#include "journalled_call.hpp"
 
 namespace zenwire {
 namespace {
@@ -22,6 +20,9 @@ constexpr std::size_t kRecordSlack_bytes = 128;
 // What a message may grow by when it is compressed: so that short ones, which hardly shrink, keep
 // the window going.
 constexpr std::size_t kDeflateGrowth_bytes = 64;
+// What a peer's may: stored blocks cost 5 bytes each, and peers that store in blocks of less than
+// a KiB are none that compress (RFC 1951, section 3.2.4).
+constexpr std::uint64_t kDeflateGrowthFraction = 128;
 
 }  // namespace
 
@@ -46,12 +47,6 @@ void PreparedMessage::patch(std::size_t offset, std::string_view bytes) noexcept
 }
 
 // --- Life.
-
-// What send() asks on its way is kept in one flag.
-void Connection::enter(ConnectionState state) noexcept {
-  state_ = state;
-  sends_open_ = state == ConnectionState::open && services_.journal == nullptr;
-}
 
 Connection::Connection(detail::ConnectionServices& services, ConnectionId id, Role role,
                        MutableBytes receive, MutableBytes send) noexcept
@@ -79,33 +74,48 @@ void Connection::open(detail::Established& parts) noexcept {
   ZW_ASSERT(state_ == ConnectionState::opening && parts_ == nullptr);
   parts_ = &parts;
   const Limits& limits = parts.limits;
-  reader_ = FrameReader(role_, {.frame_bytes_max = limits.frame_bytes_max,
-                                .message_bytes_max = limits.message_bytes_max,
-                                .fragments_max = limits.fragments_max,
-                                .deflate = parts.opened.deflate.has_value(),
-                                .validate_utf8 = limits.validate_utf8});
+  reader_ = FrameReader(
+      role_, {.frame_bytes_max = limits.frame_bytes_max,
+              .message_bytes_max = limits.message_bytes_max,
+              .fragments_max = limits.fragments_max,
+              .deflate = parts.opened.deflate.has_value(),
+              .deflate_growth_bytes_max = static_cast<std::uint32_t>(
+                  limits.message_bytes_max / kDeflateGrowthFraction + kDeflateGrowth_bytes),
+              .validate_utf8 = limits.validate_utf8});
   tls_ = parts.tls ? &*parts.tls : nullptr;
-  observed_ = recorder_ != nullptr || services_.journal != nullptr;
-  enter(ConnectionState::open);
+  state_ = ConnectionState::open;
   backlog_ = true;  // what came behind the header block
   if (recorder_ != nullptr) record_opened();
-  if (queue_ != nullptr) push_event(MessageKind::opened, Errc::ok, {});
+  announce();
   on_open(*this);
 }
 
 void Connection::deliver_to(MessageQueue* queue) noexcept {
   ZW_ASSERT(!stalled_);  // the message that waits for the old queue would be lost
-  const detail::JournalledCall call(services_.journal, detail::JournalCall::deliver_to, id_,
-                                    queue != nullptr ? 1 : 0);
   queue_ = queue;
-  if (queue != nullptr && state_ == ConnectionState::open)
-    push_event(MessageKind::opened, Errc::ok, {});
+  opened_owed_ = false;
+  if (state_ == ConnectionState::open) announce();
+}
+
+// A queue that has no room is told as soon as it has; reading is withheld until then, so that no
+// message comes before the event.
+void Connection::announce() noexcept {
+  if (queue_ == nullptr) return;
+  opened_owed_ = !push_event(MessageKind::opened, Errc::ok, {});
+  if (!opened_owed_) return;
+  ++counters_.pauses;
+  attention();
+}
+
+bool Connection::retry_announcement() noexcept {
+  if (opened_owed_ && queue_ != nullptr)
+    opened_owed_ = !push_event(MessageKind::opened, Errc::ok, {});
+  return !opened_owed_;
 }
 
 void Connection::record_to(Recorder* recorder) noexcept {
   services_.unrecorded.flush();
   recorder_ = recorder;
-  observed_ = recorder_ != nullptr || services_.journal != nullptr;
   if (recorder != nullptr && state_ == ConnectionState::open) record_opened();
 }
 
@@ -115,14 +125,12 @@ void Connection::attention() noexcept {
 
 void Connection::pause() noexcept {
   if (paused_by_user_) return;
-  const detail::JournalledCall call(services_.journal, detail::JournalCall::pause, id_);
   paused_by_user_ = true;
   ++counters_.pauses;
 }
 
 void Connection::resume() noexcept {
   if (!paused_by_user_) return;
-  const detail::JournalledCall call(services_.journal, detail::JournalCall::resume, id_);
   paused_by_user_ = false;
   attention();
 }
@@ -132,7 +140,7 @@ void Connection::resume() noexcept {
 bool Connection::has_backlog() const noexcept {
   if (state_ == ConnectionState::opening || state_ == ConnectionState::closed || paused_by_user_)
     return false;
-  return stalled_ || waits_for_large_ || backlog_;
+  return stalled_ || opened_owed_ || backlog_;
 }
 
 // Reading is withheld by an empty space; what the window holds must fit the frame in progress, or
@@ -157,7 +165,10 @@ void Connection::received(std::size_t bytes, std::uint64_t ticks, std::uint64_t 
 }
 
 void Connection::process() noexcept {
-  if (state_ == ConnectionState::opening || paused_by_user_ || !retry_stalled()) return;
+  if (state_ == ConnectionState::opening || paused_by_user_) return;
+  if (opened_owed_ && !retry_announcement()) [[unlikely]]
+    return;
+  if (!retry_stalled() || !retry_inflate()) return;
   backlog_ = true;  // until everything complete has been delivered
   do {
     if (!deliver_window()) return;
@@ -168,7 +179,7 @@ void Connection::process() noexcept {
 // False while the message that the queue refused is still refused.
 bool Connection::retry_stalled() noexcept {
   if (!stalled_) return true;
-  if (!push_observed(stalled_message_, true)) return false;
+  if (!push(stalled_message_)) return false;
   stalled_ = false;
   release_inflated();
   return true;
@@ -183,21 +194,27 @@ bool Connection::deliver_window() noexcept {
       case ReadStatus::need_more: return true;
       case ReadStatus::failed: fail_protocol(reader_.error(), reader_.close_code()); break;
     }
-    if (paused()) return false;
+    if (paused() || inflate_waits_) return false;
   }
   return state_ != ConnectionState::closed;
 }
 
 void Connection::deliver_message() noexcept {
+  ++sequence_;
+  ++counters_.messages_received;
+  deliver_held();
+}
+
+// The message that the reader holds.
+void Connection::deliver_held() noexcept {
   Message message;
   message.payload = reader_.payload();
   message.opcode = reader_.opcode();
-  message.sequence = ++sequence_;
+  message.sequence = sequence_;
   message.received_ns = received_ns_;
   message.received_ticks = received_ticks_;
   message.last_of_burst =
       !reader_.complete_frame_follows(window_) && (tls_ == nullptr || !tls_->has_complete_record());
-  ++counters_.messages_received;
   if (reader_.compressed() && !inflate(message)) [[unlikely]]
     return;
   counters_.payload_bytes_received += message.payload.size();
@@ -211,46 +228,17 @@ void Connection::hand_over(const Message& message) noexcept {
   on_message(*this, message);
   if (services_.latency != nullptr)
     services_.latency->mark(Stage::callback, received_ticks_, services_.ticks.now());
-  if (observed_) return hand_over_observed(message);
-  if (queue_ != nullptr && !push(message)) [[unlikely]]
-    stall(message);
-}
-
-// With a recorder, a journal, or both.
-void Connection::hand_over_observed(const Message& message) noexcept {
   if (recorder_ != nullptr) record_in(message);
-  if (queue_ != nullptr && !push_observed(message, false)) [[unlikely]]
-    stall(message);
-}
-
-void Connection::stall(const Message& message) noexcept {
-  stalled_ = true;
-  stalled_message_ = message;
-  ++counters_.pauses;
+  if (queue_ != nullptr && !push(message)) [[unlikely]] {
+    stalled_ = true;
+    stalled_message_ = message;
+    ++counters_.pauses;
+  }
 }
 
 // False: full, and the policy is to wait.
 bool Connection::push(const Message& message) noexcept {
   if (queue_ == nullptr) return true;
-  const MessageHeader header = header_of(message);
-  const PushOutcome outcome = queue_->try_push(header, message.payload);
-  if (services_.latency != nullptr && outcome == PushOutcome::pushed) {
-    services_.latency->mark(Stage::queued, message.received_ticks, services_.ticks.now());
-  }
-  return outcome != PushOutcome::full;
-}
-
-// The journal is told what became of it, and on replay says so.
-bool Connection::push_observed(const Message& message, bool again) noexcept {
-  if (services_.journal == nullptr || queue_ == nullptr) return push(message);
-  const MessageHeader header = header_of(message);
-  detail::JournalUser& journal = *services_.journal;
-  const PushOutcome outcome = again ? journal.push_again(*queue_, header, message.payload)
-                                    : journal.push(*queue_, header, message.payload);
-  return outcome != PushOutcome::full;
-}
-
-MessageHeader Connection::header_of(const Message& message) const noexcept {
   MessageHeader header;
   header.received_ticks = message.received_ticks;
   header.received_ns = message.received_ns;
@@ -261,7 +249,11 @@ MessageHeader Connection::header_of(const Message& message) const noexcept {
   header.epoch = id_.epoch;
   header.kind = static_cast<MessageKind>(message.opcode);
   header.flags = message.last_of_burst ? kLastOfBurst : 0;
-  return header;
+  const PushOutcome outcome = queue_->try_push(header, message.payload);
+  if (services_.latency != nullptr && outcome == PushOutcome::pushed) {
+    services_.latency->mark(Stage::queued, message.received_ticks, services_.ticks.now());
+  }
+  return outcome != PushOutcome::full;
 }
 
 // Decompresses into a large buffer, leased for as long as the message is delivered.
@@ -269,8 +261,7 @@ bool Connection::inflate(Message& message) noexcept {
   ZW_ASSERT(inflated_ == nullptr);
   inflated_ = services_.large.lease();
   if (inflated_ == nullptr) {
-    // The peer cannot be told to wait with a message that is here already.
-    fail_protocol(Errc::large_buffers_exhausted, CloseCode::try_again_later);
+    wait_to_inflate();
     return false;
   }
   const std::size_t room =
@@ -287,6 +278,26 @@ bool Connection::inflate(Message& message) noexcept {
   }
   message.payload = {inflated_, *size};
   return true;
+}
+
+// The message waits in the window for a large buffer to come home. Not if the window is one itself:
+// two connections that each hold one and want another would wait for each other.
+void Connection::wait_to_inflate() noexcept {
+  if (window_.base() != own_receive_.data()) {
+    fail_protocol(Errc::large_buffers_exhausted, CloseCode::try_again_later);
+    return;
+  }
+  inflate_waits_ = true;
+  ++counters_.waits_for_large_buffer;
+}
+
+// False while there is none.
+bool Connection::retry_inflate() noexcept {
+  if (!inflate_waits_) return true;
+  if (services_.large.exhausted()) return false;
+  inflate_waits_ = false;
+  if (state_ != ConnectionState::closed && !discard_) deliver_held();
+  return !paused();
 }
 
 void Connection::release_inflated() noexcept {
@@ -420,7 +431,7 @@ void Connection::handle_close(Bytes payload) noexcept {
   // RFC 6455, section 7.1.1: the server closes the transport first, so that it, not the client,
   // holds the port in TIME_WAIT.
   half_close_ = role_ == Role::server;
-  enter(ConnectionState::closing);
+  state_ = ConnectionState::closing;
   attention();
 }
 
@@ -434,7 +445,7 @@ void Connection::fail_protocol(Errc error, std::uint16_t code) noexcept {
     queue_close(code, message(error));
   }
   half_close_ = true;
-  enter(ConnectionState::closing);
+  state_ = ConnectionState::closing;
   attention();
 }
 
@@ -444,7 +455,7 @@ void Connection::fail_send(const Error& error) noexcept {
   send_queue_.clear();
   close_sent_ = true;
   close_owed_ = pong_owed_ = half_close_ = false;
-  enter(ConnectionState::closing);
+  state_ = ConnectionState::closing;
   attention();
 }
 
@@ -452,7 +463,7 @@ void Connection::fail_transport(const Error& error) noexcept {
   if (state_ == ConnectionState::closed) return;
   if (!error_) error_ = error;
   send_queue_.clear();
-  enter(ConnectionState::closed);
+  state_ = ConnectionState::closed;
   attention();
 }
 
@@ -463,26 +474,18 @@ void Connection::transport_lost(const Error& error) noexcept {
 }
 
 void Connection::abort(Error why) noexcept {
-  const detail::JournalledCall call(services_.journal, detail::JournalCall::abort, id_,
-                                    static_cast<std::uint64_t>(why.code()));
   stalled_ = false;
   paused_by_user_ = false;
   fail_transport(why);
 }
 
 Errc Connection::close(std::uint16_t code, std::string_view reason) noexcept {
-  detail::JournalledCall call(services_.journal, detail::JournalCall::close, id_, code,
-                              as_bytes(reason));
-  return call.came_to(close_open(code, reason));
-}
-
-Errc Connection::close_open(std::uint16_t code, std::string_view reason) noexcept {
   if (state_ != ConnectionState::open || close_sent_) return Errc::connection_closed;
   if (code != CloseCode::no_status && !close_code_may_be_sent(code, role_))
     return Errc::close_code_invalid;
   close_code_ = code;
   queue_close(code, reason);
-  enter(ConnectionState::closing);
+  state_ = ConnectionState::closing;
   attention();
   return Errc::ok;
 }
@@ -552,11 +555,12 @@ bool Connection::finish() noexcept {
     closed.error = tls_ != nullptr && !tls_closed_ ? Errc::tls_truncated : Errc::connection_lost;
     closed.code = CloseCode::abnormal;
   }
+  if (!retry_announcement()) return false;
   if (queue_ != nullptr &&
       !push_event(MessageKind::closed, closed.error.code(), as_bytes(closed.reason)))
     return false;
   finished_ = true;
-  enter(ConnectionState::closed);
+  state_ = ConnectionState::closed;
   if (recorder_ != nullptr) record_closed(closed);
   on_closed(*this, closed);
   return true;
@@ -571,10 +575,7 @@ bool Connection::push_event(MessageKind kind, Errc reason, Bytes payload) noexce
   header.epoch = id_.epoch;
   header.kind = kind;
   header.reason = reason;
-  const PushOutcome outcome = services_.journal == nullptr
-                                  ? queue_->try_push(header, payload)
-                                  : services_.journal->push(*queue_, header, payload);
-  return outcome != PushOutcome::full;
+  return queue_->try_push(header, payload) != PushOutcome::full;
 }
 
 // --- Sending.
@@ -595,27 +596,10 @@ Errc Connection::send_secret(Opcode opcode, Bytes payload, std::span<const Bytes
 Errc Connection::send_message(Opcode opcode, Bytes payload,
                               std::span<const Bytes> secrets) noexcept {
   ZW_ASSERT(opcode == Opcode::text || opcode == Opcode::binary);
-  if (!sends_open_) [[unlikely]]
-    return send_otherwise(opcode, payload, secrets);
-  return send_open(opcode, payload, secrets);
-}
-
-// Not open, or before the eyes of a journal.
-Errc Connection::send_otherwise(Opcode opcode, Bytes payload,
-                                std::span<const Bytes> secrets) noexcept {
-  if (state_ != ConnectionState::open) return Errc::connection_closed;
-  detail::JournalledCall call(services_.journal, detail::JournalCall::send, id_,
-                              static_cast<std::uint64_t>(opcode), payload, secrets);
-  if (!secrets.empty()) call.keep_no_check(send_queue_.size(), frame_bytes(role_, payload.size()));
-  return call.came_to(send_open(opcode, payload, secrets));
-}
-
-// Secrets go uncompressed: the length of what is compressed together tells of them (RFC 7692,
-// section 8).
-Errc Connection::send_open(Opcode opcode, Bytes payload, std::span<const Bytes> secrets) noexcept {
-  const Errc outcome = parts_->deflater.is_open() && secrets.empty()
-                           ? send_compressed(opcode, payload)
-                           : send_frame(opcode, payload, false);
+  if (state_ != ConnectionState::open) [[unlikely]]
+    return Errc::connection_closed;
+  const Errc outcome = parts_->deflater.is_open() ? send_compressed(opcode, payload)
+                                                  : send_frame(opcode, payload, false);
   if (outcome != Errc::ok) [[unlikely]]
     return outcome;
   ++counters_.messages_sent;
@@ -732,12 +716,6 @@ void Connection::take_tls_output() noexcept {
 Errc Connection::send_frames(Bytes frames) noexcept {
   if (state_ != ConnectionState::open) return Errc::connection_closed;
   if (frames.empty()) return Errc::ok;
-  if (sends_open_) return send_frames_open(frames);
-  detail::JournalledCall call(services_.journal, detail::JournalCall::send_frames, id_, 0, frames);
-  return call.came_to(send_frames_open(frames));
-}
-
-Errc Connection::send_frames_open(Bytes frames) noexcept {
   const std::size_t bound =
       tls_ == nullptr ? frames.size() : TlsStream::ciphertext_bound_bytes(frames.size());
   const MutableBytes room = send_queue_.reserve(bound);
@@ -766,18 +744,8 @@ void Connection::sent() noexcept {
   on_high_water(*this);
 }
 
-void Connection::note_cork() noexcept {
-  const detail::JournalledCall call(services_.journal, detail::JournalCall::cork, id_);
-}
-
 void Connection::uncork() noexcept {
   ZW_ASSERT(corks_ > 0);
-  if (sends_open_) return uncork_now();
-  const detail::JournalledCall call(services_.journal, detail::JournalCall::uncork, id_);
-  uncork_now();
-}
-
-void Connection::uncork_now() noexcept {
   if (--corks_ == 0 && !send_queue_.empty()) services_.flush(*this);
 }
 
@@ -809,12 +777,10 @@ Errc Connection::send_control(Opcode opcode, Bytes payload) noexcept {
 }
 
 Errc Connection::ping(Bytes payload) noexcept {
-  detail::JournalledCall call(services_.journal, detail::JournalCall::ping, id_, 0, payload);
-  return call.came_to(send_control(Opcode::ping, payload));
+  return send_control(Opcode::ping, payload);
 }
 Errc Connection::pong(Bytes payload) noexcept {
-  detail::JournalledCall call(services_.journal, detail::JournalCall::pong, id_, 0, payload);
-  return call.came_to(send_control(Opcode::pong, payload));
+  return send_control(Opcode::pong, payload);
 }
 
 }  // namespace zenwire

@@ -42,7 +42,6 @@ struct Listener {
   Setup& setup;
   Socket socket;
   ListenOptions options;
-  std::uint32_t number = 0;  // of the reactor's, in their order
   std::unique_ptr<TlsContext> tls;
   Completion accept;
 };
@@ -55,8 +54,6 @@ class Attempt {
   Attempt(Setup& setup, const DialRequest& request);
   // Accepted.
   Attempt(Setup& setup, Listener& listener, Socket socket);
-  // To be filled in by a journal.
-  Attempt(Setup& setup, Role its_role, ConnectionId id);
   ~Attempt();
   Attempt(const Attempt&) = delete;
   Attempt& operator=(const Attempt&) = delete;
@@ -69,7 +66,6 @@ class Attempt {
   ConnectionId id{};
   Role role;
   Callback<Connection&> on_accepted{};
-  std::uint32_t listener_number = 0;
   Established established;
   OpenFailure failure;
 
@@ -89,6 +85,7 @@ class Attempt {
   bool send_output() noexcept;
   bool take_input() noexcept;
   void succeed() noexcept;
+  Result<void> open_deflate() noexcept;
   void fail(const Error& error) noexcept;
   void fail_when_idle() noexcept;
   void conclude() noexcept;
@@ -147,6 +144,7 @@ class Setup {
   void stop() noexcept;
   // One round. Waits if `may_wait`.
   void step(bool may_wait) noexcept;
+  [[nodiscard]] bool has_thread() const noexcept { return thread_.joinable(); }
 
   // Any thread: starts the attempt, or frees it if it is done.
   void post(Attempt& attempt) noexcept;

@@ -26,13 +26,17 @@ struct FrameLimits {
   std::uint32_t fragments_max = 65536;
   // permessage-deflate was negotiated: RSV1 may mark the first frame of a message.
   bool deflate = false;
+  // How much longer than these limits a compressed message and its frames may be: deflate makes
+  // what it cannot compress a little longer, and the message itself may still be within its limit.
+  std::uint32_t deflate_growth_bytes_max = 0;
   // Text messages that are not compressed are checked.
   bool validate_utf8 = true;
 
   // The largest window that a reader with these limits ever wants: the largest message, the largest
   // header, and a control frame in between.
   [[nodiscard]] constexpr std::uint64_t window_bytes_max() const noexcept {
-    return message_bytes_max + kFrameHeader_bytes_max + kControlFrame_bytes_max;
+    return message_bytes_max + deflate_growth_bytes_max + kFrameHeader_bytes_max +
+           kControlFrame_bytes_max;
   }
 };
 

@@ -52,6 +52,13 @@ class BufferPool {
   // A buffer of buffer_bytes(), aligned to a cache line, or null when all are out. Its content is
   // unspecified.
   [[nodiscard]] std::byte* lease() noexcept;
+  // The same, but never the last one, if there are several: for those who hold it until a peer
+  // reads. If what waits to be sent took all, nothing could be received, and two peers that both
+  // send more than the other has room for would wait for each other for ever.
+  [[nodiscard]] std::byte* lease_spare() noexcept {
+    return statistics_.buffers > 1 && free_count() == 1 ? refuse() : lease();
+  }
+  [[nodiscard]] bool exhausted() const noexcept { return free_count() == 0; }
   // Takes back what lease() gave; anything else asserts.
   void give_back(std::byte* buffer) noexcept;
 
@@ -67,6 +74,11 @@ class BufferPool {
 
  private:
   static constexpr std::size_t kLine_bytes = 64;
+
+  std::byte* refuse() noexcept {
+    ++statistics_.exhausted;
+    return nullptr;
+  }
 
   [[nodiscard]] std::uint32_t free_count() const noexcept {
     return statistics_.buffers - statistics_.in_use;

@@ -159,18 +159,14 @@ class Connection {
   void abort(Error why = Errc::aborted) noexcept;
 
   // While corked, frames gather and go out in one write at uncork. Nests.
-  void cork() noexcept {
-    if (!sends_open_) [[unlikely]]
-      note_cork();
-    ++corks_;
-  }
+  void cork() noexcept { ++corks_; }
   void uncork() noexcept;
 
   // Back-pressure: while paused nothing is read, TCP pushes back. Nests with a full queue's own
   // pause.
   void pause() noexcept;
   void resume() noexcept;
-  [[nodiscard]] bool paused() const noexcept { return paused_by_user_ || stalled_; }
+  [[nodiscard]] bool paused() const noexcept { return paused_by_user_ || stalled_ || opened_owed_; }
 
   // Every message goes to the queue as well, after the handlers, and `opened` and `closed` too.
   // Null takes it away.
@@ -226,18 +222,18 @@ class Connection {
   [[nodiscard]] bool closing() const noexcept { return state_ == ConnectionState::closing; }
 
  private:
-  void enter(ConnectionState state) noexcept;
+  void announce() noexcept;
+  bool retry_announcement() noexcept;
   bool retry_stalled() noexcept;
   bool deliver_window() noexcept;
   void deliver_message() noexcept;
+  void deliver_held() noexcept;
   bool inflate(Message& message) noexcept;
   void hand_over(const Message& message) noexcept;
-  void hand_over_observed(const Message& message) noexcept;
-  void stall(const Message& message) noexcept;
   bool push(const Message& message) noexcept;
-  [[nodiscard]] MessageHeader header_of(const Message& message) const noexcept;
-  bool push_observed(const Message& message, bool again) noexcept;
   bool push_event(MessageKind kind, Errc reason, Bytes payload) noexcept;
+  void wait_to_inflate() noexcept;
+  bool retry_inflate() noexcept;
   void release_inflated() noexcept;
   void handle_control() noexcept;
   void handle_close(Bytes payload) noexcept;
@@ -249,12 +245,6 @@ class Connection {
   void shrink() noexcept;
   void fail_protocol(Errc error, std::uint16_t code) noexcept;
   Errc send_message(Opcode opcode, Bytes payload, std::span<const Bytes> secrets) noexcept;
-  Errc send_open(Opcode opcode, Bytes payload, std::span<const Bytes> secrets) noexcept;
-  Errc send_otherwise(Opcode opcode, Bytes payload, std::span<const Bytes> secrets) noexcept;
-  Errc send_frames_open(Bytes frames) noexcept;
-  Errc close_open(std::uint16_t code, std::string_view reason) noexcept;
-  void note_cork() noexcept;
-  void uncork_now() noexcept;
   Errc send_compressed(Opcode opcode, Bytes payload) noexcept;
   [[nodiscard]] std::size_t queue_room_bytes(std::size_t payload_bytes) const noexcept;
   Errc send_frame(Opcode opcode, Bytes payload, bool rsv1) noexcept;
@@ -283,8 +273,6 @@ class Connection {
   TlsStream* tls_ = nullptr;
   MessageQueue* queue_ = nullptr;
   Recorder* recorder_ = nullptr;
-  bool observed_ = false;    // there is a recorder or a journal
-  bool sends_open_ = false;  // open, and without a journal: a send goes its short way
   std::uint64_t sequence_ = 0;
   std::uint64_t received_ticks_ = 0;
   std::uint64_t received_ns_ = 0;
@@ -292,7 +280,9 @@ class Connection {
   Role role_;
   bool paused_by_user_ = false;
   bool stalled_ = false;          // the queue had no room for stalled_message_
+  bool opened_owed_ = false;      // ... nor for the news that it opened
   bool waits_for_large_ = false;  // no large buffer was free
+  bool inflate_waits_ = false;    // ... to decompress what the reader holds into
   bool backlog_ = false;          // received bytes are still to be processed
   bool refill_blocked_ = false;   // ... and the window has no room for them
   bool discard_ = false;          // what still comes is not looked at

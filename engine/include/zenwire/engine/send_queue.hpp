@@ -3,8 +3,9 @@
 // SendQueue: the bytes of one connection that wait for the kernel, contiguous.
 //
 // It lives in the connection's own buffer; what does not fit goes into a large one, leased from the
-// reactor's pool until everything has been written. Thread: the reactor's. Cost: two indices; a
-// move of the waiting bytes when the tail has run into the end, at most once per buffer's length.
+// reactor's pool (not its last one) until everything has been written. Thread: the reactor's. Cost:
+// two indices; a move of the waiting bytes when the tail has run into the end, at most once per
+// buffer's length.
 
 #include <cstddef>
 #include <cstring>
@@ -59,7 +60,7 @@ class SendQueue {
     std::size_t capacity = capacity_;
     if (capacity - waiting < bytes) {
       if (base_ != own_ || large_.buffer_bytes() < waiting + bytes) return false;
-      to = large_.lease();
+      to = large_.lease_spare();
       if (to == nullptr) return false;
       capacity = large_.buffer_bytes();
     }
