@@ -29,8 +29,6 @@ constexpr std::size_t kSerial_bytes = 16;
 constexpr std::size_t kKeyId_bytes = 20;
 constexpr std::size_t kNames_max = 1000;
 constexpr std::size_t kCommonName_bytes_max = 64;  // RFC 5280, upper bounds
-constexpr std::chrono::seconds kAuthorityFrom = -std::chrono::hours(24 * 30);
-constexpr std::chrono::seconds kAuthorityUntil = std::chrono::hours(24 * 365);
 
 // --- DER (X.690): tag, length, contents.
 
@@ -97,10 +95,10 @@ std::string name_of(std::string_view common_name) {
 }
 
 // UTCTime to 2049, GeneralizedTime after (RFC 5280, section 4.1.2.5).
-std::string time_of(std::chrono::seconds from_now) {
+std::string time_of(std::chrono::seconds since_1970) {
   constexpr int kYear2050 = 150;  // tm counts from 1900
   constexpr std::size_t kCentury_bytes = 2;
-  const std::time_t time = std::time(nullptr) + from_now.count();
+  const std::time_t time = since_1970.count();
   std::tm parts{};
   ::gmtime_r(&time, &parts);
   std::array<char, 32> text{};
@@ -230,7 +228,7 @@ struct Issuer {
 struct Subject {
   std::string_view name;
   const Key& key;
-  std::chrono::seconds valid_from;
+  std::chrono::seconds valid_from;  // since 1970
   std::chrono::seconds valid_until;
   std::string extensions;  // those of its kind
 };
@@ -299,16 +297,21 @@ Result<void> check_common_name(const std::string& name) {
   return fail(Errc::invalid_option, "a certificate's common name has 1 to 64 bytes");
 }
 
+std::chrono::seconds system_now() {
+  return std::chrono::seconds(std::time(nullptr));
+}
+
 // `issuer` null: by itself.
-Result<CertificateAndKey> issue_leaf(const CertificateRequest& request, const Issuer* issuer) {
+Result<CertificateAndKey> issue_leaf(const CertificateRequest& request, const Issuer* issuer,
+                                     std::chrono::seconds now) {
   if (auto ok = check_common_name(request.common_name); !ok)
     return tl::unexpected<Error>(ok.error());
   auto extensions = leaf_extensions(request);
   if (!extensions) return tl::unexpected<Error>(extensions.error());
   auto key = Key::make();
   if (!key) return tl::unexpected<Error>(key.error());
-  const Subject subject{request.common_name, **key, request.valid_from, request.valid_until,
-                        std::move(*extensions)};
+  const Subject subject{request.common_name, **key, now + request.valid_from,
+                        now + request.valid_until, std::move(*extensions)};
   const Issuer itself{request.common_name, **key};
   auto certificate = certify(subject, issuer != nullptr ? *issuer : itself);
   if (!certificate) return tl::unexpected<Error>(certificate.error());
@@ -321,22 +324,28 @@ Result<CertificateAndKey> issue_leaf(const CertificateRequest& request, const Is
 
 struct CertificateAuthority::Impl {
   std::string name;
+  AuthorityValidity validity;
   std::unique_ptr<Key> key;
   std::string certificate_pem;
   std::string chain_pem;  // from this one up to the root, without it
 
+  [[nodiscard]] std::chrono::seconds now() const { return validity.now.value_or(system_now()); }
+
   // `issuer` null: a root.
-  static Result<std::unique_ptr<Impl>> make(const std::string& name, const Impl* issuer) {
+  static Result<std::unique_ptr<Impl>> make(const std::string& name,
+                                            const AuthorityValidity& validity, const Impl* issuer) {
     if (auto ok = check_common_name(name); !ok) return tl::unexpected<Error>(ok.error());
     auto key = Key::make();
     if (!key) return tl::unexpected<Error>(key.error());
     auto impl = std::make_unique<Impl>();
     impl->name = name;
+    impl->validity = validity;
     impl->key = std::move(*key);
     const Impl& by = issuer != nullptr ? *issuer : *impl;
-    auto certificate =
-        certify({name, *impl->key, kAuthorityFrom, kAuthorityUntil, authority_extensions()},
-                {by.name, *by.key});
+    const std::chrono::seconds now = impl->now();
+    auto certificate = certify(
+        {name, *impl->key, now + validity.from, now + validity.until, authority_extensions()},
+        {by.name, *by.key});
     if (!certificate) return tl::unexpected<Error>(certificate.error());
     impl->certificate_pem = std::move(*certificate);
     if (issuer != nullptr) impl->chain_pem = impl->certificate_pem + issuer->chain_pem;
@@ -354,27 +363,28 @@ const std::string& CertificateAuthority::certificate_pem() const noexcept {
   return impl_->certificate_pem;
 }
 
-Result<CertificateAuthority> CertificateAuthority::create(const std::string& name) {
-  auto impl = Impl::make(name, nullptr);
+Result<CertificateAuthority> CertificateAuthority::create(const std::string& name,
+                                                          const AuthorityValidity& validity) {
+  auto impl = Impl::make(name, validity, nullptr);
   if (!impl) return tl::unexpected<Error>(impl.error());
   return CertificateAuthority(std::move(*impl));
 }
 
 Result<CertificateAuthority> CertificateAuthority::subordinate(const std::string& name) const {
-  auto impl = Impl::make(name, impl_.get());
+  auto impl = Impl::make(name, impl_->validity, impl_.get());
   if (!impl) return tl::unexpected<Error>(impl.error());
   return CertificateAuthority(std::move(*impl));
 }
 
 Result<CertificateAndKey> CertificateAuthority::issue(const CertificateRequest& request) const {
   const Issuer issuer{impl_->name, *impl_->key};
-  auto issued = issue_leaf(request, &issuer);
+  auto issued = issue_leaf(request, &issuer, impl_->now());
   if (issued) issued->certificate_pem += impl_->chain_pem;
   return issued;
 }
 
 Result<CertificateAndKey> CertificateAuthority::self_signed(const CertificateRequest& request) {
-  return issue_leaf(request, nullptr);
+  return issue_leaf(request, nullptr, system_now());
 }
 
 }  // namespace zenwire

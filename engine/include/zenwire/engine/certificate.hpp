@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,15 @@ struct CertificateRequest {
   std::chrono::seconds valid_until = std::chrono::hours(24 * 30);
 };
 
+// How long an authority is valid, from and until now plus these.
+struct AuthorityValidity {
+  std::chrono::seconds from = -std::chrono::hours(24 * 30);
+  std::chrono::seconds until = std::chrono::hours(24 * 365);
+  // Since 1970, instead of the system's clock, for what it issues too: then the same random source
+  // makes the same certificates, as a simulation needs.
+  std::optional<std::chrono::seconds> now = {};
+};
+
 struct CertificateAndKey {
   std::string certificate_pem;  // then those of the authorities between it and the root
   std::string key_pem;          // PKCS #8, unencrypted
@@ -32,7 +42,8 @@ class CertificateAuthority {
  public:
   // A root. Errors: invalid_option (a name that is empty or longer than 64 bytes),
   // tls_configuration.
-  static Result<CertificateAuthority> create(const std::string& name = "zenwire test authority");
+  static Result<CertificateAuthority> create(const std::string& name = "zenwire test authority",
+                                             const AuthorityValidity& validity = {});
   // An authority that this one vouches for; clients trust the root. Errors: as create().
   Result<CertificateAuthority> subordinate(const std::string& name) const;
 
