@@ -293,6 +293,12 @@ constexpr Row kRows[] = {
      "the recording cannot be read", "see the line in the detail"},
     {Errc::recording_not_found, C::invalid_option, "recording_not_found",
      "there is no recording at that path", "check the path"},
+    {Errc::journal_malformed, C::invalid_option, "journal_malformed",
+     "the journal cannot be replayed", "see the detail: is it a journal, and of this version?"},
+    {Errc::journal_diverged, C::invalid_option, "journal_diverged",
+     "the engine did something else than what the journal holds",
+     "see the first divergence: the file was changed, or the engine is another than the one that "
+     "wrote it"},
 
     {Errc::ring_refused_by_sysctl, C::system, "ring_refused_by_sysctl",
      "the sysctl kernel.io_uring_disabled forbids io_uring",

@@ -8,6 +8,8 @@
 
 #include "connection_services.hpp"
 #include "established.hpp"
+#include "journal_user.hpp"
+#include "journalled_call.hpp"
 
 namespace zenwire {
 namespace {
@@ -48,6 +50,12 @@ void PreparedMessage::patch(std::size_t offset, std::string_view bytes) noexcept
 
 // --- Life.
 
+// What send() asks on its way is kept in one flag.
+void Connection::enter(ConnectionState state) noexcept {
+  state_ = state;
+  sends_open_ = state == ConnectionState::open && services_.journal == nullptr;
+}
+
 Connection::Connection(detail::ConnectionServices& services, ConnectionId id, Role role,
                        MutableBytes receive, MutableBytes send) noexcept
     : services_(services),
@@ -83,7 +91,8 @@ void Connection::open(detail::Established& parts) noexcept {
                   limits.message_bytes_max / kDeflateGrowthFraction + kDeflateGrowth_bytes),
               .validate_utf8 = limits.validate_utf8});
   tls_ = parts.tls ? &*parts.tls : nullptr;
-  state_ = ConnectionState::open;
+  observed_ = recorder_ != nullptr || services_.journal != nullptr;
+  enter(ConnectionState::open);
   backlog_ = true;  // what came behind the header block
   if (recorder_ != nullptr) record_opened();
   announce();
@@ -92,6 +101,8 @@ void Connection::open(detail::Established& parts) noexcept {
 
 void Connection::deliver_to(MessageQueue* queue) noexcept {
   ZW_ASSERT(!stalled_);  // the message that waits for the old queue would be lost
+  const detail::JournalledCall call(services_.journal, detail::JournalCall::deliver_to, id_,
+                                    queue != nullptr ? 1 : 0);
   queue_ = queue;
   opened_owed_ = false;
   if (state_ == ConnectionState::open) announce();
@@ -116,6 +127,7 @@ bool Connection::retry_announcement() noexcept {
 void Connection::record_to(Recorder* recorder) noexcept {
   services_.unrecorded.flush();
   recorder_ = recorder;
+  observed_ = recorder_ != nullptr || services_.journal != nullptr;
   if (recorder != nullptr && state_ == ConnectionState::open) record_opened();
 }
 
@@ -125,12 +137,14 @@ void Connection::attention() noexcept {
 
 void Connection::pause() noexcept {
   if (paused_by_user_) return;
+  const detail::JournalledCall call(services_.journal, detail::JournalCall::pause, id_);
   paused_by_user_ = true;
   ++counters_.pauses;
 }
 
 void Connection::resume() noexcept {
   if (!paused_by_user_) return;
+  const detail::JournalledCall call(services_.journal, detail::JournalCall::resume, id_);
   paused_by_user_ = false;
   attention();
 }
@@ -179,7 +193,7 @@ void Connection::process() noexcept {
 // False while the message that the queue refused is still refused.
 bool Connection::retry_stalled() noexcept {
   if (!stalled_) return true;
-  if (!push(stalled_message_)) return false;
+  if (!push_observed(stalled_message_, true)) return false;
   stalled_ = false;
   release_inflated();
   return true;
@@ -228,17 +242,46 @@ void Connection::hand_over(const Message& message) noexcept {
   on_message(*this, message);
   if (services_.latency != nullptr)
     services_.latency->mark(Stage::callback, received_ticks_, services_.ticks.now());
+  if (observed_) return hand_over_observed(message);
+  if (queue_ != nullptr && !push(message)) [[unlikely]]
+    stall(message);
+}
+
+// With a recorder, a journal, or both.
+void Connection::hand_over_observed(const Message& message) noexcept {
   if (recorder_ != nullptr) record_in(message);
-  if (queue_ != nullptr && !push(message)) [[unlikely]] {
-    stalled_ = true;
-    stalled_message_ = message;
-    ++counters_.pauses;
-  }
+  if (queue_ != nullptr && !push_observed(message, false)) [[unlikely]]
+    stall(message);
+}
+
+void Connection::stall(const Message& message) noexcept {
+  stalled_ = true;
+  stalled_message_ = message;
+  ++counters_.pauses;
 }
 
 // False: full, and the policy is to wait.
 bool Connection::push(const Message& message) noexcept {
   if (queue_ == nullptr) return true;
+  const MessageHeader header = header_of(message);
+  const PushOutcome outcome = queue_->try_push(header, message.payload);
+  if (services_.latency != nullptr && outcome == PushOutcome::pushed) {
+    services_.latency->mark(Stage::queued, message.received_ticks, services_.ticks.now());
+  }
+  return outcome != PushOutcome::full;
+}
+
+// The journal is told what became of it, and on replay says so.
+bool Connection::push_observed(const Message& message, bool again) noexcept {
+  if (services_.journal == nullptr || queue_ == nullptr) return push(message);
+  const MessageHeader header = header_of(message);
+  detail::JournalUser& journal = *services_.journal;
+  const PushOutcome outcome = again ? journal.push_again(*queue_, header, message.payload)
+                                    : journal.push(*queue_, header, message.payload);
+  return outcome != PushOutcome::full;
+}
+
+MessageHeader Connection::header_of(const Message& message) const noexcept {
   MessageHeader header;
   header.received_ticks = message.received_ticks;
   header.received_ns = message.received_ns;
@@ -249,11 +292,7 @@ bool Connection::push(const Message& message) noexcept {
   header.epoch = id_.epoch;
   header.kind = static_cast<MessageKind>(message.opcode);
   header.flags = message.last_of_burst ? kLastOfBurst : 0;
-  const PushOutcome outcome = queue_->try_push(header, message.payload);
-  if (services_.latency != nullptr && outcome == PushOutcome::pushed) {
-    services_.latency->mark(Stage::queued, message.received_ticks, services_.ticks.now());
-  }
-  return outcome != PushOutcome::full;
+  return header;
 }
 
 // Decompresses into a large buffer, leased for as long as the message is delivered.
@@ -431,7 +470,7 @@ void Connection::handle_close(Bytes payload) noexcept {
   // RFC 6455, section 7.1.1: the server closes the transport first, so that it, not the client,
   // holds the port in TIME_WAIT.
   half_close_ = role_ == Role::server;
-  state_ = ConnectionState::closing;
+  enter(ConnectionState::closing);
   attention();
 }
 
@@ -445,7 +484,7 @@ void Connection::fail_protocol(Errc error, std::uint16_t code) noexcept {
     queue_close(code, message(error));
   }
   half_close_ = true;
-  state_ = ConnectionState::closing;
+  enter(ConnectionState::closing);
   attention();
 }
 
@@ -455,7 +494,7 @@ void Connection::fail_send(const Error& error) noexcept {
   send_queue_.clear();
   close_sent_ = true;
   close_owed_ = pong_owed_ = half_close_ = false;
-  state_ = ConnectionState::closing;
+  enter(ConnectionState::closing);
   attention();
 }
 
@@ -463,7 +502,7 @@ void Connection::fail_transport(const Error& error) noexcept {
   if (state_ == ConnectionState::closed) return;
   if (!error_) error_ = error;
   send_queue_.clear();
-  state_ = ConnectionState::closed;
+  enter(ConnectionState::closed);
   attention();
 }
 
@@ -474,18 +513,26 @@ void Connection::transport_lost(const Error& error) noexcept {
 }
 
 void Connection::abort(Error why) noexcept {
+  const detail::JournalledCall call(services_.journal, detail::JournalCall::abort, id_,
+                                    static_cast<std::uint64_t>(why.code()));
   stalled_ = false;
   paused_by_user_ = false;
   fail_transport(why);
 }
 
 Errc Connection::close(std::uint16_t code, std::string_view reason) noexcept {
+  detail::JournalledCall call(services_.journal, detail::JournalCall::close, id_, code,
+                              as_bytes(reason));
+  return call.came_to(close_open(code, reason));
+}
+
+Errc Connection::close_open(std::uint16_t code, std::string_view reason) noexcept {
   if (state_ != ConnectionState::open || close_sent_) return Errc::connection_closed;
   if (code != CloseCode::no_status && !close_code_may_be_sent(code, role_))
     return Errc::close_code_invalid;
   close_code_ = code;
   queue_close(code, reason);
-  state_ = ConnectionState::closing;
+  enter(ConnectionState::closing);
   attention();
   return Errc::ok;
 }
@@ -560,7 +607,7 @@ bool Connection::finish() noexcept {
       !push_event(MessageKind::closed, closed.error.code(), as_bytes(closed.reason)))
     return false;
   finished_ = true;
-  state_ = ConnectionState::closed;
+  enter(ConnectionState::closed);
   if (recorder_ != nullptr) record_closed(closed);
   on_closed(*this, closed);
   return true;
@@ -575,7 +622,10 @@ bool Connection::push_event(MessageKind kind, Errc reason, Bytes payload) noexce
   header.epoch = id_.epoch;
   header.kind = kind;
   header.reason = reason;
-  return queue_->try_push(header, payload) != PushOutcome::full;
+  const PushOutcome outcome = services_.journal == nullptr
+                                  ? queue_->try_push(header, payload)
+                                  : services_.journal->push(*queue_, header, payload);
+  return outcome != PushOutcome::full;
 }
 
 // --- Sending.
@@ -596,10 +646,27 @@ Errc Connection::send_secret(Opcode opcode, Bytes payload, std::span<const Bytes
 Errc Connection::send_message(Opcode opcode, Bytes payload,
                               std::span<const Bytes> secrets) noexcept {
   ZW_ASSERT(opcode == Opcode::text || opcode == Opcode::binary);
-  if (state_ != ConnectionState::open) [[unlikely]]
-    return Errc::connection_closed;
-  const Errc outcome = parts_->deflater.is_open() ? send_compressed(opcode, payload)
-                                                  : send_frame(opcode, payload, false);
+  if (!sends_open_) [[unlikely]]
+    return send_otherwise(opcode, payload, secrets);
+  return send_open(opcode, payload, secrets);
+}
+
+// Not open, or before the eyes of a journal.
+Errc Connection::send_otherwise(Opcode opcode, Bytes payload,
+                                std::span<const Bytes> secrets) noexcept {
+  if (state_ != ConnectionState::open) return Errc::connection_closed;
+  detail::JournalledCall call(services_.journal, detail::JournalCall::send, id_,
+                              static_cast<std::uint64_t>(opcode), payload, secrets);
+  if (!secrets.empty()) call.keep_no_check(send_queue_.size(), frame_bytes(role_, payload.size()));
+  return call.came_to(send_open(opcode, payload, secrets));
+}
+
+// Secrets go uncompressed: the length of what is compressed together tells of them (RFC 7692,
+// section 8).
+Errc Connection::send_open(Opcode opcode, Bytes payload, std::span<const Bytes> secrets) noexcept {
+  const Errc outcome = parts_->deflater.is_open() && secrets.empty()
+                           ? send_compressed(opcode, payload)
+                           : send_frame(opcode, payload, false);
   if (outcome != Errc::ok) [[unlikely]]
     return outcome;
   ++counters_.messages_sent;
@@ -716,6 +783,12 @@ void Connection::take_tls_output() noexcept {
 Errc Connection::send_frames(Bytes frames) noexcept {
   if (state_ != ConnectionState::open) return Errc::connection_closed;
   if (frames.empty()) return Errc::ok;
+  if (sends_open_) return send_frames_open(frames);
+  detail::JournalledCall call(services_.journal, detail::JournalCall::send_frames, id_, 0, frames);
+  return call.came_to(send_frames_open(frames));
+}
+
+Errc Connection::send_frames_open(Bytes frames) noexcept {
   const std::size_t bound =
       tls_ == nullptr ? frames.size() : TlsStream::ciphertext_bound_bytes(frames.size());
   const MutableBytes room = send_queue_.reserve(bound);
@@ -744,8 +817,18 @@ void Connection::sent() noexcept {
   on_high_water(*this);
 }
 
+void Connection::note_cork() noexcept {
+  const detail::JournalledCall call(services_.journal, detail::JournalCall::cork, id_);
+}
+
 void Connection::uncork() noexcept {
   ZW_ASSERT(corks_ > 0);
+  if (sends_open_) return uncork_now();
+  const detail::JournalledCall call(services_.journal, detail::JournalCall::uncork, id_);
+  uncork_now();
+}
+
+void Connection::uncork_now() noexcept {
   if (--corks_ == 0 && !send_queue_.empty()) services_.flush(*this);
 }
 
@@ -777,10 +860,12 @@ Errc Connection::send_control(Opcode opcode, Bytes payload) noexcept {
 }
 
 Errc Connection::ping(Bytes payload) noexcept {
-  return send_control(Opcode::ping, payload);
+  detail::JournalledCall call(services_.journal, detail::JournalCall::ping, id_, 0, payload);
+  return call.came_to(send_control(Opcode::ping, payload));
 }
 Errc Connection::pong(Bytes payload) noexcept {
-  return send_control(Opcode::pong, payload);
+  detail::JournalledCall call(services_.journal, detail::JournalCall::pong, id_, 0, payload);
+  return call.came_to(send_control(Opcode::pong, payload));
 }
 
 }  // namespace zenwire

@@ -18,6 +18,8 @@
 
 namespace zenwire::detail {
 
+class JournalUser;
+
 // Received messages of the burst in hand that are still to be recorded. Recording comes after
 // settle, so that the disk's page is not touched between the wire and the strategy; the payloads
 // stay where they are until the window moves.
@@ -56,6 +58,8 @@ struct ConnectionServices {
   // Look at the connection in this turn: it was resumed, is closing, or has ended.
   Callback<Connection&> attention;
   LatencyRecorder* latency = nullptr;
+  // The reactor's journal, or null.
+  JournalUser* journal = nullptr;
   // Nanoseconds since 1970 of the turn in hand, for records of what is sent.
   std::uint64_t wall_ns = 0;
   std::uint64_t large_buffer_waits = 0;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <zenwire/codec/deflate.hpp>
+#include <zenwire/codec/frame.hpp>
 #include <zenwire/engine/io.hpp>
 #include <zenwire/engine/opening.hpp>
 #include <zenwire/engine/options.hpp>
@@ -23,9 +24,14 @@ struct Established {
   Opened opened;
   std::optional<TlsStream> tls;
   std::vector<std::byte> leftover;  // what came behind the header block, decrypted
+  int deflate_level = 1;
   std::unique_ptr<std::byte[]> deflate_memory;
   Deflater deflater;
   Inflater inflater;
 };
+
+// Makes both directions' streams of what was agreed; nothing if nothing was. Error:
+// memory_exhausted.
+Result<void> open_deflate(Established& established, Role role);
 
 }  // namespace zenwire::detail

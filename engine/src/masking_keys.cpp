@@ -25,8 +25,17 @@ bool MaskingKeys::refill() noexcept {
   return filled;
 }
 
+// The keys of a block are handed out one at a time, so that each comes by here.
+bool MaskingKeys::next_watched() noexcept {
+  if (!tap_ || next_ == block_end_) return false;
+  tap_(*next_);
+  end_ = next_ + 1;
+  return true;
+}
+
 void MaskingKeys::change_block() noexcept {
   ZW_ASSERT(next_ == end_);
+  if (next_watched()) return;
   Block& mine = blocks_[current_];
   const std::size_t other = 1 - current_;
   ZW_ASSERT(mine.state.load(std::memory_order_relaxed) == State::full);
@@ -43,7 +52,8 @@ void MaskingKeys::change_block() noexcept {
 void MaskingKeys::use(std::size_t block) noexcept {
   current_ = block;
   next_ = blocks_[block].keys.get();
-  end_ = next_ + keys_per_block_;
+  end_ = block_end_ = next_ + keys_per_block_;
+  next_watched();
 }
 
 }  // namespace zenwire

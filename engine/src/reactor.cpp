@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstring>
 #include <new>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,9 @@
 #include <zenwire/engine/uring_io.hpp>
 
 #include "connection_services.hpp"
+#include "journal_arrival.hpp"
+#include "journal_options.hpp"
+#include "journal_user.hpp"
 #include "setup.hpp"
 
 namespace zenwire {
@@ -100,6 +104,7 @@ struct Reactor::Impl {
   Impl(Reactor* reactor, const ReactorOptions& reactor_options, std::unique_ptr<Io> reactor_io,
        std::unique_ptr<BufferPool> large_pool, MappedMemory buffer_memory);
   ~Impl();
+  void watch(detail::Journal& watching);
   void make_slots();
   void make_setup(std::unique_ptr<Io> setup_io, bool start_thread);
 
@@ -122,10 +127,13 @@ struct Reactor::Impl {
 
   // A turn.
   bool turn(bool may_wait) noexcept;
-  bool reap(bool may_wait) noexcept;
+  bool noticed_turn(bool may_wait) noexcept;
+  bool work(bool may_wait) noexcept;
+  bool reap(bool worked, bool may_wait) noexcept;
   [[nodiscard]] Instant_ns wait_until() noexcept;
   bool drain_outboxes() noexcept;
   ReadVerdict send_from(AttachedOutbox& attached, const OutboxView& view) noexcept;
+  void sent_from(AttachedOutbox& attached, const OutboxHeader& header, Errc outcome) noexcept;
   Errc send_record(Connection& connection, const OutboxHeader& header, Bytes payload) noexcept;
   bool read_open() noexcept;
   bool read_ready() noexcept;
@@ -150,7 +158,33 @@ struct Reactor::Impl {
   void tell(Dial& dial) noexcept;
   void keep_keys() noexcept { keys.refill(); }
   void fill_setup(MutableBytes bytes) noexcept { setup_random->random(bytes); }
-  void fill_reactor(MutableBytes bytes) noexcept { io->random(bytes); }
+  void fill_reactor(MutableBytes bytes) noexcept {
+    user ? user->io().random_unnoted(bytes) : io->random(bytes);
+  }
+
+  // With a journal.
+  [[nodiscard]] bool replaying() const noexcept {
+    return journal != nullptr && journal->replaying();
+  }
+  bool exchange_news() noexcept;
+  bool drain_noted() noexcept;
+  ReadVerdict send_noted(std::uint32_t outbox, const OutboxView& view) noexcept;
+  void note_connect(ConnectionId id, const Url& url) noexcept;
+  void note_listen(const Address& address, std::uint16_t port) noexcept;
+  Address replay_listen(Address address, Callback<Connection&> on_open) noexcept;
+  void note_arrival(Attempt& attempt) noexcept;
+  void note_stage(std::uint32_t slot, OpenStage stage) noexcept;
+  void run_post(const Callback<Reactor&>& call) noexcept;
+  void note_stop() noexcept;
+  void note_deadline(Instant_ns deadline_ns) noexcept;
+  void accepted(Connection& connection, const Callback<Connection&>& on_accepted) noexcept;
+  bool replay_news() noexcept;
+  void replay_outbox() noexcept;
+  void end_noted(std::uint32_t outbox, const OutboxHeader& header, Errc outcome) noexcept;
+  void replay_arrival() noexcept;
+  void replay_stage() noexcept;
+  void replay_stop() noexcept;
+  void end_unarrived() noexcept;
 
   // The end.
   void begin_stop() noexcept;
@@ -161,8 +195,14 @@ struct Reactor::Impl {
 
   Reactor& self;
   ReactorOptions options;
+  std::unique_ptr<detail::Journal> own_journal;  // that is written
+  detail::Journal* journal = nullptr;            // that, or the one being replayed
   std::unique_ptr<Io> io;
-  Io* setup_random = nullptr;  // the set-up thread's Io, for masking keys
+  std::optional<detail::JournalUser> user;
+  detail::JournalIo::Stream arriving;                   // of the attempt in hand
+  std::uint32_t listeners = 0;                          // made so far
+  std::vector<Callback<Connection&>> replay_listeners;  // on_open of each
+  Io* setup_random = nullptr;                           // the set-up thread's Io, for masking keys
   std::unique_ptr<BufferPool> large;
   MappedMemory memory;
   MaskingKeys keys;
@@ -182,7 +222,8 @@ struct Reactor::Impl {
   bool direct = false;  // every open connection is read in turn
 
   std::array<AttachedOutbox, kOutboxes_max> outboxes{};
-  std::size_t outbox_count = 0;
+  std::size_t outbox_count = 0;     // attached
+  std::size_t outboxes_polled = 0;  // the same, or none where a journal sees to them
 
   ReactorCounters counters;
   Instant_ns idle_since_ns = 0;
@@ -194,6 +235,7 @@ struct Reactor::Impl {
   Mailbox<detail::StageNews> stages;
   Mailbox<Post> posts;
   alignas(64) std::atomic<bool> sleeping{false};
+  std::atomic<bool> noticed{false};  // there is a journal, or a stop was requested
   std::atomic<bool> stop_requested{false};
   std::atomic<std::int64_t> stop_after_ns{0};
 
@@ -222,6 +264,22 @@ Reactor::Impl::Impl(Reactor* reactor, const ReactorOptions& reactor_options,
                .attention = Callback<Connection&>::to<&Impl::attend>(*this)},
       timers(options.connections_max + kUserTimers_max) {
   if (!options.log) options.log = Callback<std::string_view>(&log_to_stderr, nullptr);
+}
+
+// From here on all that comes in passes the journal; on replay it comes from there.
+void Reactor::Impl::watch(detail::Journal& watching) {
+  journal = &watching;
+  if (watching.replaying()) io.reset();
+  auto watched =
+      std::make_unique<detail::JournalIo>(watching, std::move(io), options.connections_max);
+  user.emplace(watching, *watched);
+  io = std::move(watched);
+  setup_random = io.get();
+  services.ticks = io->ticks();
+  services.journal = &*user;
+  keys.watch(Callback<std::uint32_t&>::to<&detail::JournalUser::key>(*user));
+  timers.watch(Callback<bool, std::uint32_t>::to<&detail::JournalUser::around_timer>(*user));
+  noticed.store(true, std::memory_order_relaxed);
 }
 
 Reactor::Impl::~Impl() {
@@ -271,9 +329,9 @@ Result<std::unique_ptr<Reactor>> Reactor::create(const ReactorOptions& options) 
   if (!io) return tl::unexpected<Error>(io.error());
   auto setup_io = UringIo::create();
   if (!setup_io) return tl::unexpected<Error>(setup_io.error());
+  const RingReport ring = (*io)->report();
   auto reactor = create(options, {std::move(*io), std::move(*setup_io), true});
   if (!reactor) return reactor;
-  const RingReport ring = static_cast<UringIo&>((*reactor)->io()).report();
   const std::string core = options.core >= 0 ? "core " + std::to_string(options.core) : "any core";
   (*reactor)->impl_->log("io_uring with " + std::to_string(ring.operations) + " operations" +
                          (ring.defer_taskrun ? ", deferred task work" : "") + "; " +
@@ -292,9 +350,18 @@ Result<std::unique_ptr<Reactor>> Reactor::create(const ReactorOptions& options, 
   if (options.lock_memory && ::mlockall(MCL_CURRENT | MCL_FUTURE) != 0) {
     return fail(Errc::memory_lock_refused, std::string("mlockall: ") + std::strerror(errno), errno);
   }
+  std::unique_ptr<detail::Journal> own_journal;
+  if (!options.journal.empty() && ios.journal == nullptr) {
+    auto journal = detail::create_journal(options);
+    if (!journal) return tl::unexpected<Error>(journal.error());
+    own_journal = std::move(*journal);
+  }
+  detail::Journal* const journal = own_journal != nullptr ? own_journal.get() : ios.journal;
   std::unique_ptr<Reactor> reactor(new Reactor);
   reactor->impl_ = std::make_unique<Impl>(reactor.get(), options, std::move(ios.reactor),
                                           std::move(*large), std::move(*memory));
+  reactor->impl_->own_journal = std::move(own_journal);
+  if (journal != nullptr) reactor->impl_->watch(*journal);
   reactor->impl_->make_slots();
   reactor->impl_->make_setup(std::move(ios.setup), ios.start_setup_thread);
   return reactor;
@@ -359,6 +426,7 @@ Slot* Reactor::Impl::take_slot(Role role) noexcept {
   ZW_ASSERT(slot.connection == nullptr && slot.socket == kNoSocket);
   slot.connection = new (slot.storage)
       Connection(services, {slot.index, ++epoch_last}, role, slot.receive_memory, slot.send_memory);
+  if (user) user->watch(*slot.connection);
   slot.peek = slot.peek_allowed = true;
   slot.ending = slot.flushing = slot.reread = slot.peer_ended = false;
   slot.bursts = 0;
@@ -435,7 +503,10 @@ void Reactor::Impl::take_stages() noexcept {
     const OpenStage stage = dial.stage.load(std::memory_order_relaxed);
     Connection* connection = slots[dial.slot]->connection;
     const bool opening = connection != nullptr && connection->state() == ConnectionState::opening;
-    if (opening && stage != OpenStage::waiting) connection->on_stage(*connection, stage);
+    if (opening && stage != OpenStage::waiting) {
+      if (user) note_stage(dial.slot, stage);
+      connection->on_stage(*connection, stage);
+    }
     news = next;
   }
 }
@@ -451,7 +522,7 @@ bool Reactor::Impl::take_mail() noexcept {
   }
   for (Post* post = posts.take_all(); post != nullptr; worked = true) {
     Post* next = post->mailbox_next;
-    post->call(self);
+    user ? run_post(post->call) : post->call(self);
     delete post;
     post = next;
   }
@@ -459,6 +530,7 @@ bool Reactor::Impl::take_mail() noexcept {
 }
 
 void Reactor::Impl::take_attempt(Attempt& attempt) noexcept {
+  if (user) note_arrival(attempt);
   services.wall_ns = io->wall_ns();
   if (attempt.role == Role::server) {
     Slot* slot = stopping ? nullptr : take_slot(Role::server);
@@ -498,9 +570,10 @@ void Reactor::Impl::open(Slot& slot, Attempt& attempt) noexcept {
   slot.open_index = static_cast<std::uint32_t>(open_slots.size());
   open_slots.push_back(&slot);
   ++counters.connections_opened;
+  if (user) user->io().opened(slot.socket, slot.index, arriving);
   choose_forms();
   slot.connection->open(attempt.established);
-  if (attempt.on_accepted) attempt.on_accepted(*slot.connection);
+  if (attempt.role == Role::server) accepted(*slot.connection, attempt.on_accepted);
   if (stopping) static_cast<void>(slot.connection->close(CloseCode::going_away));
   make_ready(slot);
   attend(*slot.connection);
@@ -549,11 +622,26 @@ void Reactor::Impl::on_writable(Slot& slot, Outcome) noexcept {
 
 bool Reactor::Impl::turn(bool may_wait) noexcept {
   ++counters.turns;
-  if (stop_requested.load(std::memory_order_relaxed) && !stopping) [[unlikely]]
-    begin_stop();
+  if (noticed.load(std::memory_order_relaxed)) [[unlikely]]
+    return noticed_turn(may_wait);
+  return work(may_wait);
+}
+
+// There is a journal, or the end has come.
+bool Reactor::Impl::noticed_turn(bool may_wait) noexcept {
+  const bool by_journal = replaying() && journal->live();
+  if (user) journal->enter_user(false);
+  if (stop_requested.load(std::memory_order_relaxed) && !stopping && !by_journal) begin_stop();
+  const bool news = user && exchange_news();
+  const bool goes_on = work(may_wait && !news);
+  if (user) journal->enter_user(true);
+  return goes_on;
+}
+
+inline bool Reactor::Impl::work(bool may_wait) noexcept {
   bool worked = drain_outboxes();
   worked |= take_mail();
-  worked |= reap(may_wait && !worked);
+  worked |= reap(worked, may_wait);
   worked |= direct ? read_open() : false;
   worked |= read_ready();
   worked |= look_after();
@@ -561,12 +649,14 @@ bool Reactor::Impl::turn(bool may_wait) noexcept {
   return !stopping || !stopped();
 }
 
-bool Reactor::Impl::reap(bool may_wait) noexcept {
+bool Reactor::Impl::reap(bool worked, bool may_wait) noexcept {
   std::array<Reaped, kReaped_max> reaped;
   std::size_t count = 0;
   const bool over = stopping && in_use == 0;
-  const Instant_ns wait_until_ns = may_wait && !over && ready_slots.empty() ? wait_until() : 0;
-  if (wait_until_ns == 0) {
+  // With a journal the clock is read whether it may wait or not: a replay does not know.
+  const bool idle = !worked && !over && ready_slots.empty();
+  const Instant_ns wait_until_ns = idle && (may_wait || user) ? wait_until() : 0;
+  if (wait_until_ns == 0 || !may_wait) {
     count = io->reap(reaped, 0);
   } else {
     // Announced first, looked again second: whoever put something in before the look is seen,
@@ -621,7 +711,7 @@ void Reactor::Impl::expire_timers(bool worked) noexcept {
 
 bool Reactor::Impl::drain_outboxes() noexcept {
   std::size_t count = 0;
-  for (std::size_t i = 0; i < outbox_count; ++i) {
+  for (std::size_t i = 0; i < outboxes_polled; ++i) {
     AttachedOutbox& attached = outboxes[i];
     count += attached.outbox->read_batch(
         [&](const OutboxView& view) noexcept { return send_from(attached, view); },
@@ -638,6 +728,12 @@ ReadVerdict Reactor::Impl::send_from(AttachedOutbox& attached, const OutboxView&
   const Errc outcome = slot == nullptr ? Errc::connection_unknown
                                        : send_record(*slot->connection, header, view.payload());
   if (outcome == Errc::send_queue_full) return ReadVerdict::keep;
+  sent_from(attached, header, outcome);
+  return ReadVerdict::next;
+}
+
+void Reactor::Impl::sent_from(AttachedOutbox& attached, const OutboxHeader& header,
+                              Errc outcome) noexcept {
   ++counters.outbox_records;
   if (outcome != Errc::ok) {
     ++counters.outbox_refused;
@@ -646,7 +742,6 @@ ReadVerdict Reactor::Impl::send_from(AttachedOutbox& attached, const OutboxView&
   } else if (services.latency != nullptr && header.marks.cause_ticks != 0) {
     services.latency->mark(Stage::sent, header.marks.cause_ticks, services.ticks.now());
   }
-  return ReadVerdict::next;
 }
 
 Errc Reactor::Impl::send_record(Connection& connection, const OutboxHeader& header,
@@ -805,7 +900,9 @@ void Reactor::Impl::look(Slot& slot) noexcept {
     return;
   }
   if (connection.closing() && !slot.close_deadline.armed()) {
-    timers.arm(slot.close_deadline, io->now() + slot.attempt->established.close_timeout_ns);
+    const Instant_ns deadline_ns = io->now() + slot.attempt->established.close_timeout_ns;
+    timers.arm(slot.close_deadline, deadline_ns);
+    if (user) note_deadline(deadline_ns);
   }
   if (connection.take_half_close()) io->shutdown_send(slot.socket);
   if (connection.is_finished()) end(slot);
@@ -866,9 +963,11 @@ void Reactor::Impl::flush(Connection& connection) noexcept {
 
 void Reactor::Impl::begin_stop() noexcept {
   stopping = true;
+  if (user) note_stop();
   stop_deadline_ns =
       io->now() + static_cast<Instant_ns>(stop_after_ns.load(std::memory_order_relaxed));
-  while (drain_outboxes()) {
+  if (user) note_deadline(stop_deadline_ns);
+  while (user ? drain_noted() : drain_outboxes()) {
   }
   setup->request_stop();
   for (Slot* slot : open_slots) static_cast<void>(slot->connection->close(CloseCode::going_away));
@@ -886,6 +985,217 @@ bool Reactor::Impl::stopped() noexcept {
     }
   }
   return false;
+}
+
+// --- With a journal: what came in is noted, or comes from there.
+
+void Reactor::Impl::note_connect(ConnectionId id, const Url& url) noexcept {
+  const std::string printable = url.printable();
+  if (user->begin_call(detail::JournalCall::connect, id, 0, 0, as_bytes(printable)))
+    user->end_call(Errc::ok);
+}
+
+void Reactor::Impl::note_listen(const Address& address, std::uint16_t port) noexcept {
+  const std::string host = address.host();
+  if (user->begin_call(detail::JournalCall::listen, {}, address.port(), 0, as_bytes(host)))
+    user->end_listen(port);
+}
+
+Address Reactor::Impl::replay_listen(Address address, Callback<Connection&> on_open) noexcept {
+  replay_listeners.push_back(on_open);
+  const std::string host = address.host();
+  if (user->begin_call(detail::JournalCall::listen, {}, address.port(), 0, as_bytes(host)))
+    address.set_port(user->end_listen(0));
+  return address;
+}
+
+void Reactor::Impl::note_deadline(Instant_ns deadline_ns) noexcept {
+  if (!journal->begin(detail::JournalEvent::deadline)) return;
+  journal->same("deadline", deadline_ns);
+  journal->commit();
+}
+
+void Reactor::Impl::note_stop() noexcept {
+  if (replaying() || !journal->begin(detail::JournalEvent::stop)) return;
+  static_cast<void>(journal->given_signed(stop_after_ns.load(std::memory_order_relaxed)));
+  journal->commit();
+}
+
+void Reactor::Impl::note_stage(std::uint32_t slot, OpenStage stage) noexcept {
+  if (replaying() || !journal->begin(detail::JournalEvent::stage)) return;
+  static_cast<void>(journal->given(slot));
+  static_cast<void>(journal->given(static_cast<std::uint64_t>(stage)));
+  journal->commit();
+}
+
+void Reactor::Impl::note_arrival(Attempt& attempt) noexcept {
+  if (replaying() || !journal->begin(detail::JournalEvent::arrival, detail::arrival_bytes(attempt)))
+    return;
+  arriving = {};
+  static_cast<void>(journal->given(attempt.role == Role::server ? 1 : 0));
+  static_cast<void>(journal->given(attempt.id.index));
+  static_cast<void>(journal->given(attempt.id.epoch));
+  static_cast<void>(journal->given(attempt.listener_number));
+  detail::transfer_arrival(*journal, attempt, arriving, options.message_bytes_max);
+  journal->commit();
+}
+
+void Reactor::Impl::accepted(Connection& connection,
+                             const Callback<Connection&>& on_accepted) noexcept {
+  if (user) user->begin_callback(detail::JournalCallback::accepted, connection.id());
+  if (on_accepted) on_accepted(connection);
+  if (user) user->end_callback();
+}
+
+// On replay what was posted then runs, and what is posted now does not.
+void Reactor::Impl::run_post(const Callback<Reactor&>& call) noexcept {
+  if (replaying()) return;
+  user->begin_callback(detail::JournalCallback::post, {});
+  call(self);
+  user->end_callback();
+}
+
+bool Reactor::Impl::exchange_news() noexcept {
+  return replaying() ? replay_news() : drain_noted();
+}
+
+bool Reactor::Impl::drain_noted() noexcept {
+  if (replaying()) return false;
+  std::size_t count = 0;
+  for (std::uint32_t i = 0; i < outbox_count; ++i) {
+    count += outboxes[i].outbox->read_batch(
+        [&](const OutboxView& view) noexcept { return send_noted(i, view); },
+        kOutboxRecordsPerTurn_max);
+  }
+  return count != 0;
+}
+
+namespace {
+
+// All of it is the world's.
+void transfer(detail::Journal& journal, OutboxHeader& header) noexcept {
+  header.tag = journal.given(header.tag);
+  header.connection = static_cast<std::uint32_t>(journal.given(header.connection));
+  header.epoch = static_cast<std::uint32_t>(journal.given(header.epoch));
+  header.close_code = static_cast<std::uint16_t>(journal.given(header.close_code));
+  header.kind = static_cast<OutboxKind>(journal.given(static_cast<std::uint64_t>(header.kind)));
+}
+
+}  // namespace
+
+// One that finds no room is no event: it is tried again until it is one.
+ReadVerdict Reactor::Impl::send_noted(std::uint32_t outbox, const OutboxView& view) noexcept {
+  OutboxHeader header = view.header();
+  const detail::Journal::Mark mark = journal->mark();
+  const bool noted = journal->begin(detail::JournalEvent::outbox, view.payload().size());
+  if (noted) {
+    static_cast<void>(journal->given(outbox));
+    transfer(*journal, header);
+    static_cast<void>(journal->given_block(view.payload()));
+    journal->commit();
+  }
+  Slot* slot = find(header.connection, header.epoch);
+  const Errc outcome = slot == nullptr ? Errc::connection_unknown
+                                       : send_record(*slot->connection, header, view.payload());
+  if (outcome == Errc::send_queue_full) {
+    if (noted) journal->take_back(mark);
+    return ReadVerdict::keep;
+  }
+  end_noted(outbox, header, outcome);
+  return ReadVerdict::next;
+}
+
+void Reactor::Impl::end_noted(std::uint32_t outbox, const OutboxHeader& header,
+                              Errc outcome) noexcept {
+  if (journal->begin(detail::JournalEvent::outcome)) {
+    journal->same("code", static_cast<std::uint64_t>(outcome));
+    journal->commit();
+  }
+  if (outcome != Errc::ok) user->begin_callback(detail::JournalCallback::refused, {});
+  AttachedOutbox none;
+  sent_from(outbox < outbox_count ? outboxes[outbox] : none, header, outcome);
+  if (outcome != Errc::ok) user->end_callback();
+}
+
+// --- ... and replayed, at the place in the turn where it came.
+
+bool Reactor::Impl::replay_news() noexcept {
+  if (!journal->live()) {
+    if (stopping) end_unarrived();
+    return false;
+  }
+  for (bool worked = false;; worked = true) {
+    switch (journal->next()) {
+      case detail::JournalEvent::stop: replay_stop(); break;
+      case detail::JournalEvent::outbox: replay_outbox(); break;
+      case detail::JournalEvent::stage: replay_stage(); break;
+      case detail::JournalEvent::arrival: replay_arrival(); break;
+      case detail::JournalEvent::callback:  // before anything was reaped: a post
+        user->begin_callback(detail::JournalCallback::post, {});
+        user->end_callback();
+        break;
+      default: return worked;
+    }
+  }
+}
+
+void Reactor::Impl::replay_stop() noexcept {
+  if (!journal->begin(detail::JournalEvent::stop)) return;
+  stop_after_ns.store(journal->given_signed(0), std::memory_order_relaxed);
+  journal->commit();
+  begin_stop();
+}
+
+void Reactor::Impl::replay_outbox() noexcept {
+  if (!journal->begin(detail::JournalEvent::outbox)) return;
+  const auto outbox = static_cast<std::uint32_t>(journal->given(0));
+  OutboxHeader header;
+  transfer(*journal, header);
+  const Bytes payload = journal->given_block({});
+  if (header.kind > OutboxKind::close) journal->refuse("kind");
+  journal->commit();
+  if (!journal->live()) return;
+  Slot* slot = find(header.connection, header.epoch);
+  const Errc outcome =
+      slot == nullptr ? Errc::connection_unknown : send_record(*slot->connection, header, payload);
+  end_noted(outbox, header, outcome);
+}
+
+void Reactor::Impl::replay_stage() noexcept {
+  if (!journal->begin(detail::JournalEvent::stage)) return;
+  const std::uint64_t slot = journal->given(0);
+  const std::uint64_t stage = journal->given(0);
+  Connection* connection = slot < slots.size() ? slots[slot]->connection : nullptr;
+  if (connection == nullptr) journal->refuse("slot");
+  journal->commit();
+  if (journal->live()) connection->on_stage(*connection, static_cast<OpenStage>(stage));
+}
+
+void Reactor::Impl::replay_arrival() noexcept {
+  if (!journal->begin(detail::JournalEvent::arrival)) return;
+  const Role role = journal->given(0) != 0 ? Role::server : Role::client;
+  ConnectionId id;
+  id.index = static_cast<std::uint32_t>(journal->given(0));
+  id.epoch = static_cast<std::uint32_t>(journal->given(0));
+  auto attempt = std::make_unique<Attempt>(*setup, role, id);
+  const std::uint64_t listener = journal->given(0);
+  if (listener < replay_listeners.size()) attempt->on_accepted = replay_listeners[listener];
+  arriving = {};
+  const bool whole =
+      detail::transfer_arrival(*journal, *attempt, arriving, options.message_bytes_max);
+  journal->commit();
+  if (whole) return take_attempt(*attempt.release());
+  attempt->established.socket = kNoSocket;
+}
+
+// The journal ended while connections were being opened.
+void Reactor::Impl::end_unarrived() noexcept {
+  for (auto& slot : slots) {
+    if (slot->connection == nullptr || slot->attempt != nullptr || slot->ending) continue;
+    auto* attempt = new Attempt(*setup, Role::client, slot->connection->id());
+    attempt->failure.error = Errc::reactor_stopping;
+    take_attempt(*attempt);
+  }
 }
 
 // --- The public face.
@@ -907,6 +1217,8 @@ Result<ConnectionId> Reactor::connect(const ConnectOptions& options,
     return fail(Errc::connections_exhausted, std::to_string(impl.options.connections_max));
   impl.add_handlers(*slot->connection, handlers);
   const ConnectionId id = slot->connection->id();
+  if (impl.user) impl.note_connect(id, *url);
+  if (impl.replaying()) return id;  // what comes of it is in the journal
   impl.setup->post(*new Attempt(*impl.setup, slot->dial, id, options, std::move(*url)));
   return id;
 }
@@ -927,6 +1239,8 @@ Result<ConnectionId> Reactor::connect(const Endpoint& endpoint, const Connection
   request.endpoint = &endpoint;
   request.id = slot->connection->id();
   request.first_address = first_address;
+  if (impl.user) impl.note_connect(request.id, endpoint.url());
+  if (impl.replaying()) return request.id;
   impl.setup->post(request);
   return request.id;
 }
@@ -941,6 +1255,7 @@ Result<Address> Reactor::listen(const ListenOptions& options) {
   const auto address = Address::from_literal(options.address, options.port);
   if (!address)
     return fail(Errc::invalid_option, "address: \"" + options.address + "\" is not an IP address");
+  if (impl.replaying()) return impl.replay_listen(*address, options.on_open);
   std::unique_ptr<TlsContext> tls;
   if (options.secure) {
     auto context = TlsContext::server(options.tls);
@@ -951,8 +1266,11 @@ Result<Address> Reactor::listen(const ListenOptions& options) {
   if (!socket) return tl::unexpected<Error>(socket.error());
   auto listener = std::make_unique<detail::Listener>(*impl.setup, *socket, options);
   listener->tls = std::move(tls);
+  listener->number = impl.listeners++;
   impl.setup->post_listener(std::move(listener));
-  return impl.io->local_address(*socket);
+  const Address bound = impl.io->local_address(*socket);
+  if (impl.user) impl.note_listen(*address, bound.port());
+  return bound;
 }
 
 Connection* Reactor::find(ConnectionId id) noexcept {
@@ -964,6 +1282,7 @@ Result<void> Reactor::attach(Outbox& outbox, Callback<const OutboxRefusal&> on_r
   if (impl_->outbox_count == kOutboxes_max)
     return fail(Errc::invalid_option, "more outboxes than kOutboxes_max");
   impl_->outboxes[impl_->outbox_count++] = {&outbox, on_refused};
+  if (!impl_->user) impl_->outboxes_polled = impl_->outbox_count;
   return {};
 }
 
@@ -971,6 +1290,7 @@ void Reactor::detach(Outbox& outbox) noexcept {
   for (std::size_t i = 0; i < impl_->outbox_count; ++i) {
     if (impl_->outboxes[i].outbox != &outbox) continue;
     impl_->outboxes[i] = impl_->outboxes[--impl_->outbox_count];
+    if (!impl_->user) impl_->outboxes_polled = impl_->outbox_count;
     return;
   }
 }
@@ -979,10 +1299,18 @@ void Reactor::measure_into(LatencyRecorder* latency) noexcept {
   impl_->services.latency = latency;
 }
 void Reactor::arm(Timer& timer, Instant_ns deadline_ns) noexcept {
+  if (!impl_->user) return impl_->timers.arm(timer, deadline_ns);
+  detail::JournalUser& user = *impl_->user;
+  const std::uint32_t number = user.number_of(timer);
+  const bool noted = user.begin_call(detail::JournalCall::arm, {}, number, deadline_ns);
   impl_->timers.arm(timer, deadline_ns);
+  if (noted) user.end_call(Errc::ok);
 }
 void Reactor::cancel(Timer& timer) noexcept {
+  const bool noted = impl_->user && timer.armed() &&
+                     impl_->user->begin_call(detail::JournalCall::cancel, {}, timer.tag());
   impl_->timers.cancel(timer);
+  if (noted) impl_->user->end_call(Errc::ok);
 }
 Instant_ns Reactor::now_ns() noexcept {
   return impl_->io->now();
@@ -1007,6 +1335,7 @@ void Reactor::step_setup(bool may_wait) {
 void Reactor::stop(std::chrono::nanoseconds deadline) noexcept {
   impl_->stop_after_ns.store(deadline.count(), std::memory_order_relaxed);
   impl_->stop_requested.store(true, std::memory_order_seq_cst);
+  impl_->noticed.store(true, std::memory_order_seq_cst);
   impl_->io->wake();
 }
 
@@ -1021,6 +1350,12 @@ void Reactor::doorbell() noexcept {
   if (impl_->sleeping.load(std::memory_order_relaxed)) impl_->io->wake();
 }
 
+detail::JournalUser& Reactor::journal_user() noexcept {
+  return *impl_->user;
+}
+std::optional<Error> Reactor::journal_error() const noexcept {
+  return impl_->own_journal != nullptr ? impl_->own_journal->error() : std::nullopt;
+}
 const ReactorCounters& Reactor::counters() const noexcept {
   return impl_->counters;
 }

@@ -56,6 +56,27 @@ DialTarget dial_target(const ConnectOptions& options, const Url& url) {
 
 }  // namespace
 
+// --- What was agreed.
+
+Result<void> open_deflate(Established& established, Role role) {
+  const auto& agreed = established.opened.deflate;
+  if (!agreed) return {};
+  const DeflateSide ours = role == Role::client ? agreed->client_side() : agreed->server_side();
+  const DeflateSide theirs = role == Role::client ? agreed->server_side() : agreed->client_side();
+  const DeflateTuning tuning{.level = established.deflate_level};
+  const std::size_t bytes =
+      deflate_arena_bytes(ours, tuning) + inflate_arena_bytes(theirs) + Arena::kAlignment_bytes;
+  established.deflate_memory = std::make_unique<std::byte[]>(bytes);
+  Arena arena({established.deflate_memory.get(), bytes});
+  auto deflater = Deflater::open(ours, arena, tuning);
+  if (!deflater) return tl::unexpected<Error>(deflater.error());
+  auto inflater = Inflater::open(theirs, arena);
+  if (!inflater) return tl::unexpected<Error>(inflater.error());
+  established.deflater = *deflater;
+  established.inflater = *inflater;
+  return {};
+}
+
 // --- Listener.
 
 Listener::Listener(Setup& owner, Socket listening, const ListenOptions& listen_options)
@@ -101,9 +122,15 @@ Attempt::Attempt(Setup& setup, Listener& listener, Socket socket)
   listener_ = &listener;
   established.socket = socket;
   on_accepted = listener.options.on_open;
+  listener_number = listener.number;
   options_.limits = listener.options.limits;
   options_.deadlines = listener.options.deadlines;
   options_.deflate = listener.options.deflate;
+}
+
+Attempt::Attempt(Setup& setup, Role its_role, ConnectionId connection)
+    : Attempt(setup, nullptr, connection, ConnectOptions{}, Url{}) {
+  role = its_role;
 }
 
 Attempt::~Attempt() {
@@ -333,29 +360,11 @@ void Attempt::succeed() noexcept {
   const Bytes leftover = opening_->leftover();
   established.leftover.assign(leftover.begin(), leftover.end());
   established.tls = opening_->take_tls();
-  if (const auto deflate = open_deflate(); !deflate) return fail(deflate.error());
+  established.deflate_level = options_.deflate.level;
+  if (const auto deflate = open_deflate(established, role); !deflate) return fail(deflate.error());
   opening_.reset();
   succeeded = true;
   setup_.finished(*this);
-}
-
-Result<void> Attempt::open_deflate() noexcept {
-  const auto& agreed = established.opened.deflate;
-  if (!agreed) return {};
-  const DeflateSide ours = role == Role::client ? agreed->client_side() : agreed->server_side();
-  const DeflateSide theirs = role == Role::client ? agreed->server_side() : agreed->client_side();
-  const DeflateTuning tuning{.level = options_.deflate.level};
-  const std::size_t bytes =
-      deflate_arena_bytes(ours, tuning) + inflate_arena_bytes(theirs) + Arena::kAlignment_bytes;
-  established.deflate_memory = std::make_unique<std::byte[]>(bytes);
-  Arena arena({established.deflate_memory.get(), bytes});
-  auto deflater = Deflater::open(ours, arena, tuning);
-  if (!deflater) return tl::unexpected<Error>(deflater.error());
-  auto inflater = Inflater::open(theirs, arena);
-  if (!inflater) return tl::unexpected<Error>(inflater.error());
-  established.deflater = *deflater;
-  established.inflater = *inflater;
-  return {};
 }
 
 void Attempt::fail(const Error& error) noexcept {

@@ -42,6 +42,7 @@ struct Listener {
   Setup& setup;
   Socket socket;
   ListenOptions options;
+  std::uint32_t number = 0;  // of the reactor's, in their order
   std::unique_ptr<TlsContext> tls;
   Completion accept;
 };
@@ -54,6 +55,8 @@ class Attempt {
   Attempt(Setup& setup, const DialRequest& request);
   // Accepted.
   Attempt(Setup& setup, Listener& listener, Socket socket);
+  // To be filled in by a journal.
+  Attempt(Setup& setup, Role its_role, ConnectionId id);
   ~Attempt();
   Attempt(const Attempt&) = delete;
   Attempt& operator=(const Attempt&) = delete;
@@ -66,6 +69,7 @@ class Attempt {
   ConnectionId id{};
   Role role;
   Callback<Connection&> on_accepted{};
+  std::uint32_t listener_number = 0;
   Established established;
   OpenFailure failure;
 
@@ -85,7 +89,6 @@ class Attempt {
   bool send_output() noexcept;
   bool take_input() noexcept;
   void succeed() noexcept;
-  Result<void> open_deflate() noexcept;
   void fail(const Error& error) noexcept;
   void fail_when_idle() noexcept;
   void conclude() noexcept;

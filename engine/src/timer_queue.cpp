@@ -56,7 +56,10 @@ std::size_t TimerQueue::expire(std::uint64_t now_ns) noexcept {
     remove(0);
     // The callback may destroy the timer: it is a copy that runs.
     const Callback<Timer&> callback = timer.callback_;
+    const std::uint32_t tag = around_ ? timer.tag() : 0;
+    if (tag != 0) around_(true, tag);
     callback(timer);
+    if (tag != 0) around_(false, tag);
     ++ran;
   }
   expiring_ = false;

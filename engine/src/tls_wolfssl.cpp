@@ -7,6 +7,8 @@
 #include <zenwire/engine/address.hpp>
 
 #include "certificate_check.hpp"
+#include "journal.hpp"
+#include "record_frames.hpp"
 #include "tls_context.hpp"
 
 namespace zenwire {
@@ -124,6 +126,7 @@ struct TlsStream::Impl {
   std::size_t pending_begin = 0;
 
   bool plaintext_left = false;  // the library holds more of the last record
+  bool steady = false;          // the handshake is done, and no journal looks on
   bool done = false;            // the handshake
   bool started = false;
   bool close_sent = false;
@@ -133,8 +136,9 @@ struct TlsStream::Impl {
   std::vector<KeyPin> pins;
   std::string server_name;
   int plain_alert = -1;  // the code of one that came unencrypted during the handshake
-  Error chain_error;     // of an authority in the chain, which the server's own may not need
-  Error verify_error;    // the reason that the handshake fails for
+  detail::Journal* journal = nullptr;
+  Error chain_error;   // of an authority in the chain, which the server's own may not need
+  Error verify_error;  // the reason that the handshake fails for
 
   [[nodiscard]] std::size_t front_record_bytes() const noexcept;
   void note_plain_alert() noexcept;
@@ -149,6 +153,15 @@ struct TlsStream::Impl {
   [[nodiscard]] std::string peer() const {
     return server_name.empty() ? "the client" : server_name;
   }
+  Result<std::size_t> decrypt(MutableBytes plaintext) noexcept;
+  Result<std::size_t> encrypt(Bytes plaintext, MutableBytes ciphertext) noexcept;
+  [[gnu::noinline, gnu::cold]] Result<std::size_t> decrypt_watched(MutableBytes plaintext) noexcept;
+  [[gnu::noinline, gnu::cold]] Result<std::size_t> encrypt_watched(
+      Bytes plaintext, MutableBytes ciphertext) noexcept;
+  [[nodiscard]] bool has_complete_record() const noexcept {
+    return plaintext_left || record_left != 0 || front_record_bytes() != 0;
+  }
+  void note_pending(std::size_t before) noexcept;
   [[gnu::noinline, gnu::cold]] Error error_of(int result) const;
   [[nodiscard]] Error alert_error(int code) const;
   [[nodiscard]] Error not_tls() const;
@@ -272,7 +285,7 @@ std::size_t TlsStream::Impl::front_record_bytes() const noexcept {
 }
 
 bool TlsStream::has_complete_record() const noexcept {
-  return impl_->plaintext_left || impl_->record_left != 0 || impl_->front_record_bytes() != 0;
+  return impl_->has_complete_record();
 }
 
 // In TLS 1.3, OpenSSL's client refuses our certificate with an alert that is not encrypted yet when
@@ -438,7 +451,7 @@ Result<bool> TlsStream::handshake() noexcept {
       if (!impl.leaf_checked) {
         if (auto ok = impl.check_leaf_now(); !ok) return tl::unexpected<Error>(ok.error());
       }
-      impl.done = true;
+      impl.done = impl.steady = true;
       break;
     }
     if (wolfSSL_get_error(impl.ssl.get(), result) != WOLFSSL_ERROR_WANT_READ)
@@ -448,21 +461,25 @@ Result<bool> TlsStream::handshake() noexcept {
 }
 
 Result<std::size_t> TlsStream::read(MutableBytes plaintext) noexcept {
-  Impl& impl = *impl_;
-  ZW_ASSERT(impl.done);
   ZW_ASSERT(!plaintext.empty());
+  if (!impl_->steady) [[unlikely]]
+    return impl_->decrypt_watched(plaintext);
+  return impl_->decrypt(plaintext);
+}
+
+inline Result<std::size_t> TlsStream::Impl::decrypt(MutableBytes plaintext) noexcept {
   // More than once only for records without data: tickets, key updates, empty ones.
   while (has_complete_record()) {
     const int room = static_cast<int>(std::min(plaintext.size(), kRecord_bytes_max));
-    const int result = wolfSSL_read(impl.ssl.get(), plaintext.data(), room);
+    const int result = wolfSSL_read(ssl.get(), plaintext.data(), room);
     if (result > 0) [[likely]] {
-      impl.plaintext_left = result == room && wolfSSL_pending(impl.ssl.get()) > 0;
+      plaintext_left = result == room && wolfSSL_pending(ssl.get()) > 0;
       return static_cast<std::size_t>(result);
     }
-    impl.plaintext_left = false;
-    const int error = wolfSSL_get_error(impl.ssl.get(), result);
+    plaintext_left = false;
+    const int error = wolfSSL_get_error(ssl.get(), result);
     if (error == WOLFSSL_ERROR_ZERO_RETURN) return fail(Errc::tls_closed);
-    if (error != WOLFSSL_ERROR_WANT_READ) return tl::unexpected<Error>(impl.error_of(result));
+    if (error != WOLFSSL_ERROR_WANT_READ) return tl::unexpected<Error>(error_of(result));
   }
   return 0;
 }
@@ -480,14 +497,19 @@ bool TlsStream::Impl::put_pending_first(std::size_t plaintext_bytes) noexcept {
 }
 
 Result<std::size_t> TlsStream::write(Bytes plaintext, MutableBytes ciphertext) noexcept {
-  Impl& impl = *impl_;
-  ZW_ASSERT(impl.done);
   ZW_ASSERT(ciphertext.size() >= ciphertext_bound_bytes(plaintext.size()));
-  impl.out_target = ciphertext;
-  impl.out_written = 0;
-  if (!impl.pending.empty()) [[unlikely]] {
-    if (!impl.put_pending_first(plaintext.size())) {
-      impl.out_target = {};
+  if (!impl_->steady) [[unlikely]]
+    return impl_->encrypt_watched(plaintext, ciphertext);
+  return impl_->encrypt(plaintext, ciphertext);
+}
+
+inline Result<std::size_t> TlsStream::Impl::encrypt(Bytes plaintext,
+                                                    MutableBytes ciphertext) noexcept {
+  out_target = ciphertext;
+  out_written = 0;
+  if (!pending.empty()) [[unlikely]] {
+    if (!put_pending_first(plaintext.size())) {
+      out_target = {};
       return fail(Errc::send_queue_full, "TLS has messages of its own to send first");
     }
   }
@@ -495,13 +517,13 @@ Result<std::size_t> TlsStream::write(Bytes plaintext, MutableBytes ciphertext) n
   int result = 1;
   while (written < plaintext.size() && result > 0) {
     const int part = static_cast<int>(std::min(plaintext.size() - written, kRecord_bytes_max));
-    result = wolfSSL_write(impl.ssl.get(), plaintext.data() + written, part);
+    result = wolfSSL_write(ssl.get(), plaintext.data() + written, part);
     if (result > 0) written += static_cast<std::size_t>(result);
   }
-  impl.out_target = {};
+  out_target = {};
   if (written == plaintext.size()) [[likely]]
-    return impl.out_written;
-  return tl::unexpected<Error>(impl.error_of(result));
+    return out_written;
+  return tl::unexpected<Error>(error_of(result));
 }
 
 Result<void> TlsStream::update_keys() noexcept {
@@ -515,7 +537,93 @@ Result<void> TlsStream::update_keys() noexcept {
 // would make it read, so there is none.
 void TlsStream::close_notify() noexcept {
   if (std::exchange(impl_->close_sent, true)) return;
-  wolfSSL_shutdown(impl_->ssl.get());
+  const std::size_t before = impl_->pending.size();
+  if (impl_->ssl != nullptr) wolfSSL_shutdown(impl_->ssl.get());
+  if (impl_->journal == nullptr || !impl_->journal->begin(detail::JournalEvent::tls_close)) return;
+  impl_->note_pending(before);
+  impl_->journal->commit();
+}
+
+// --- With a journal.
+
+TlsStream TlsStream::stand_in() {
+  auto impl = std::make_unique<Impl>();
+  impl->in.resize(kCiphertextBuffer_bytes);
+  impl->pending.reserve(kPendingReserve_bytes);
+  impl->done = true;
+  return TlsStream(std::move(impl));
+}
+
+// What is in the buffers already: ciphertext behind the handshake, and an answer not yet fetched.
+void TlsStream::watch(detail::Journal& journal, detail::RecordFrames& frames) noexcept {
+  Impl& impl = *impl_;
+  ZW_ASSERT(impl.done && impl.record_left == 0);
+  impl.journal = &journal;
+  impl.steady = false;
+  if (journal.replaying()) impl.in_end = 0;
+  const std::size_t waiting = journal.given(ciphertext_pending());
+  impl.plaintext_left = journal.given(impl.plaintext_left ? 1 : 0) != 0;
+  if (waiting > impl.in.size()) return journal.refuse("ciphertext");
+  if (journal.replaying()) impl.in_end = waiting;
+  frames.transfer(journal, MutableBytes(impl.in).subspan(impl.in_begin, waiting));
+  impl.note_pending(0);
+}
+
+// How much the library has come to say of itself.
+void TlsStream::Impl::note_pending(std::size_t before) noexcept {
+  const std::size_t more = journal->given(pending.size() - before);
+  if (!journal->replaying()) return;
+  if (more > pending.capacity() - pending.size()) return journal->refuse("answer");
+  pending.resize(pending.size() + more);
+}
+
+Result<std::size_t> TlsStream::Impl::decrypt_watched(MutableBytes plaintext) noexcept {
+  ZW_ASSERT(done && journal != nullptr);
+  const std::size_t waiting = in_end - in_begin;
+  const std::size_t pending_before = pending.size();
+  const auto live = ssl != nullptr ? decrypt(plaintext) : Result<std::size_t>(0);
+  if (!journal->begin(detail::JournalEvent::tls_read, live ? *live : 0)) return live;
+  journal->same("room", plaintext.size());
+  const std::size_t used = journal->given(waiting - (in_end - in_begin));
+  const auto code = static_cast<Errc>(
+      journal->given(static_cast<std::uint64_t>(live ? Errc::ok : live.error().code())));
+  plaintext_left = journal->given(plaintext_left ? 1 : 0) != 0;
+  note_pending(pending_before);
+  const std::size_t bytes = journal->given(live ? *live : 0);
+  if (used > waiting || bytes > plaintext.size()) {
+    journal->refuse("number of bytes");
+    return std::size_t{0};
+  }
+  journal->given_bytes(plaintext.first(bytes));
+  journal->commit();
+  if (ssl != nullptr) return live;
+  in_begin += used;
+  if (code != Errc::ok) return fail(code);
+  return journal->live() ? bytes : 0;
+}
+
+Result<std::size_t> TlsStream::Impl::encrypt_watched(Bytes plaintext,
+                                                     MutableBytes ciphertext) noexcept {
+  ZW_ASSERT(done && journal != nullptr);
+  const auto live =
+      ssl != nullptr ? encrypt(plaintext, ciphertext) : Result<std::size_t>(fail(Errc::aborted));
+  if (!journal->begin(detail::JournalEvent::tls_write)) return live;
+  journal->same("bytes", plaintext.size());
+  journal->same("check", journal->keeps_check() ? detail::Journal::check_of(plaintext) : 0);
+  const auto code = static_cast<Errc>(
+      journal->given(static_cast<std::uint64_t>(live ? Errc::ok : live.error().code())));
+  const std::size_t bytes = journal->given(live ? *live : 0);
+  const bool fetched = journal->given(pending.empty() ? 1 : 0) != 0;
+  if (bytes > ciphertext.size()) journal->refuse("number of bytes");
+  journal->commit();
+  if (ssl != nullptr) return live;
+  if (fetched) {
+    pending.clear();
+    pending_begin = 0;
+  }
+  if (code != Errc::ok || !journal->live()) return fail(code != Errc::ok ? code : Errc::aborted);
+  std::fill_n(ciphertext.begin(), bytes, std::byte{0});
+  return bytes;
 }
 
 TlsInfo TlsStream::info() const {

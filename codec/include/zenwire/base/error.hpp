@@ -165,6 +165,8 @@ enum class Errc : std::uint16_t {
   recording_failed,
   recording_malformed,
   recording_not_found,
+  journal_malformed,
+  journal_diverged,
 
   // The machine.
   ring_refused_by_sysctl,

@@ -159,7 +159,11 @@ class Connection {
   void abort(Error why = Errc::aborted) noexcept;
 
   // While corked, frames gather and go out in one write at uncork. Nests.
-  void cork() noexcept { ++corks_; }
+  void cork() noexcept {
+    if (!sends_open_) [[unlikely]]
+      note_cork();
+    ++corks_;
+  }
   void uncork() noexcept;
 
   // Back-pressure: while paused nothing is read, TCP pushes back. Nests with a full queue's own
@@ -222,6 +226,7 @@ class Connection {
   [[nodiscard]] bool closing() const noexcept { return state_ == ConnectionState::closing; }
 
  private:
+  void enter(ConnectionState state) noexcept;
   void announce() noexcept;
   bool retry_announcement() noexcept;
   bool retry_stalled() noexcept;
@@ -230,7 +235,11 @@ class Connection {
   void deliver_held() noexcept;
   bool inflate(Message& message) noexcept;
   void hand_over(const Message& message) noexcept;
+  void hand_over_observed(const Message& message) noexcept;
+  void stall(const Message& message) noexcept;
   bool push(const Message& message) noexcept;
+  [[nodiscard]] MessageHeader header_of(const Message& message) const noexcept;
+  bool push_observed(const Message& message, bool again) noexcept;
   bool push_event(MessageKind kind, Errc reason, Bytes payload) noexcept;
   void wait_to_inflate() noexcept;
   bool retry_inflate() noexcept;
@@ -245,6 +254,12 @@ class Connection {
   void shrink() noexcept;
   void fail_protocol(Errc error, std::uint16_t code) noexcept;
   Errc send_message(Opcode opcode, Bytes payload, std::span<const Bytes> secrets) noexcept;
+  Errc send_open(Opcode opcode, Bytes payload, std::span<const Bytes> secrets) noexcept;
+  Errc send_otherwise(Opcode opcode, Bytes payload, std::span<const Bytes> secrets) noexcept;
+  Errc send_frames_open(Bytes frames) noexcept;
+  Errc close_open(std::uint16_t code, std::string_view reason) noexcept;
+  void note_cork() noexcept;
+  void uncork_now() noexcept;
   Errc send_compressed(Opcode opcode, Bytes payload) noexcept;
   [[nodiscard]] std::size_t queue_room_bytes(std::size_t payload_bytes) const noexcept;
   Errc send_frame(Opcode opcode, Bytes payload, bool rsv1) noexcept;
@@ -273,6 +288,8 @@ class Connection {
   TlsStream* tls_ = nullptr;
   MessageQueue* queue_ = nullptr;
   Recorder* recorder_ = nullptr;
+  bool observed_ = false;    // there is a recorder or a journal
+  bool sends_open_ = false;  // open, and without a journal: a send goes its short way
   std::uint64_t sequence_ = 0;
   std::uint64_t received_ticks_ = 0;
   std::uint64_t received_ns_ = 0;

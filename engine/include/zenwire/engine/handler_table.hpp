@@ -98,7 +98,17 @@ class HandlerTable {
   [[nodiscard]] std::size_t count() const noexcept {
     return static_cast<std::size_t>(std::popcount(taken_));
   }
-  [[nodiscard]] bool empty() const noexcept { return taken_ == 0; }
+  // A table that is watched is not: its events are to run.
+  [[nodiscard]] bool empty() const noexcept { return taken_ == 0 && !around_; }
+
+  // `around` runs before (true) and after (false) the handlers of every event, also when there are
+  // none: for a journal. Not inside an event.
+  using Around = Callback<bool, Arguments...>;
+  void watch(Around around) noexcept {
+    ZW_ASSERT(running_ == nullptr);
+    around_ = around;
+    choose_entry();
+  }
 
   // Runs the handlers.
   void operator()(Arguments... arguments) noexcept { entry_(arguments...); }
@@ -118,6 +128,13 @@ class HandlerTable {
     static_cast<HandlerTable*>(self)->run_owed(arguments...);
   }
 
+  static void run_watched(void* self, Arguments... arguments) noexcept {
+    auto& table = *static_cast<HandlerTable*>(self);
+    table.around_(true, arguments...);
+    table.run_owed(arguments...);
+    table.around_(false, arguments...);
+  }
+
   void run_owed(Arguments... arguments) noexcept {
     Event event{taken_, running_};
     running_ = &event;
@@ -131,7 +148,9 @@ class HandlerTable {
   }
 
   void choose_entry() noexcept {
-    if (taken_ == 0) {
+    if (around_) {
+      entry_ = Handler(&run_watched, this);
+    } else if (taken_ == 0) {
       entry_ = Handler(&run_none, nullptr);
     } else if (std::has_single_bit(taken_)) {
       entry_ = handlers_[static_cast<std::size_t>(std::countr_zero(taken_))];
@@ -145,6 +164,7 @@ class HandlerTable {
   Mask taken_ = 0;
   std::array<std::uint32_t, kHandlers_max> generations_{1, 1, 1, 1, 1, 1, 1, 1};
   std::array<Handler, kHandlers_max> handlers_{};
+  Around around_{};
 };
 
 }  // namespace zenwire

@@ -75,11 +75,15 @@ class Completion {
   }
   // For an Io that ends with operations in flight: no outcome will come any more.
   void abandon() noexcept { submitted_ = false; }
+  // For an Io that numbers its operations.
+  void set_tag(std::uint32_t tag) noexcept { tag_ = tag; }
+  [[nodiscard]] std::uint32_t tag() const noexcept { return tag_; }
 
  private:
   Function function_;
   void* owner_;
   bool submitted_ = false;
+  std::uint32_t tag_ = 0;
 };
 
 struct Reaped {

@@ -63,6 +63,14 @@ class MaskingKeys {
     return *next_++;
   }
 
+  // Every key passes `tap`, which may read or change it, before it is given out: for a journal.
+  // Each then costs a call. Before the first next().
+  void watch(Callback<std::uint32_t&> tap) noexcept {
+    tap_ = tap;
+    block_end_ = end_;
+    end_ = next_;
+  }
+
   // Helper: fills what is spent; true if anything was.
   bool refill() noexcept;
 
@@ -80,14 +88,17 @@ class MaskingKeys {
   };
 
   [[gnu::noinline, gnu::cold]] void change_block() noexcept;
+  bool next_watched() noexcept;
   void use(std::size_t block) noexcept;
   [[nodiscard]] MutableBytes bytes_of(Block& block) const noexcept {
     return std::as_writable_bytes(std::span(block.keys.get(), keys_per_block_));
   }
 
   // The reactor's.
-  const std::uint32_t* next_ = nullptr;
+  std::uint32_t* next_ = nullptr;
   const std::uint32_t* end_ = nullptr;
+  const std::uint32_t* block_end_ = nullptr;  // when watched: end_ is then one key further
+  Callback<std::uint32_t&> tap_{};
   std::size_t current_ = 0;
   std::size_t keys_per_block_;
   RandomFill fill_;

@@ -141,6 +141,10 @@ struct ReactorOptions {
   // acknowledgement.
   std::chrono::nanoseconds slow_callback = std::chrono::microseconds(200);
 
+  // A file into which everything that comes in is written, so that the run can be replayed: see
+  // journal.hpp. Empty: none, and it costs nothing. An older journal there is replaced.
+  std::string journal{};
+
   // One line about what the engine runs on (ring, crypto, core), and warnings; null is standard
   // error. Cold.
   Callback<std::string_view> log{};

@@ -15,6 +15,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string_view>
 
 #include <zenwire/base/callback.hpp>
@@ -61,11 +62,20 @@ struct OutboxRefusal {
   Errc reason;
 };
 
+namespace detail {
+class Journal;
+class JournalUser;
+}  // namespace detail
+
+class JournalReplay;
+
 // What a reactor runs over when it is not io_uring: a simulation gives its own.
 struct ReactorIo {
   std::unique_ptr<Io> reactor;
   std::unique_ptr<Io> setup;
   bool start_setup_thread = true;  // otherwise step_setup() steps it by hand
+  // Of a replay (see journal.hpp), which takes the place of the reactor's Io.
+  detail::Journal* journal = nullptr;
 };
 
 class Reactor {
@@ -125,6 +135,8 @@ class Reactor {
   // not sleep.
   void doorbell() noexcept;
 
+  // Why the journal is not written any more: its disk is full or failed. The reactor goes on.
+  [[nodiscard]] std::optional<Error> journal_error() const noexcept;
   [[nodiscard]] const ReactorCounters& counters() const noexcept;
   [[nodiscard]] std::uint32_t connections_open() const noexcept;
   [[nodiscard]] const ReactorOptions& options() const noexcept;
@@ -134,8 +146,10 @@ class Reactor {
   Reactor& operator=(const Reactor&) = delete;
 
  private:
+  friend class JournalReplay;
   struct Impl;
   Reactor() noexcept;
+  [[nodiscard]] detail::JournalUser& journal_user() noexcept;
   std::unique_ptr<Impl> impl_;
 };
 

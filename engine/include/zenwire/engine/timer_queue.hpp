@@ -32,6 +32,9 @@ class Timer {
   [[nodiscard]] bool armed() const noexcept { return index_ != kNotArmed; }
   // Of the last arming, in the nanoseconds of the clock that the reactor passes down.
   [[nodiscard]] std::uint64_t deadline_ns() const noexcept { return deadline_ns_; }
+  // For a journal, which numbers the timers that it watches.
+  void set_tag(std::uint32_t tag) noexcept { tag_ = tag; }
+  [[nodiscard]] std::uint32_t tag() const noexcept { return tag_; }
 
  private:
   friend class TimerQueue;
@@ -40,6 +43,7 @@ class Timer {
   Callback<Timer&> callback_;
   std::uint64_t deadline_ns_ = 0;
   std::uint32_t index_ = kNotArmed;
+  std::uint32_t tag_ = 0;
 };
 
 // Threads: the reactor's only. Lifetime: outlives its armed timers; empty when it dies. Cost:
@@ -66,6 +70,10 @@ class TimerQueue {
   // meanwhile runs in a later call at the earliest, however early its deadline, so the call ends.
   // Returns how many ran. Must not be called from a callback.
   std::size_t expire(std::uint64_t now_ns) noexcept;
+
+  // `around` runs before (true) and after (false) the callback of every timer with a tag, which it
+  // is given.
+  void watch(Callback<bool, std::uint32_t> around) noexcept { around_ = around; }
 
   // The earliest deadline, or kNever. May lie in the past.
   [[nodiscard]] std::uint64_t next_deadline_ns() const noexcept {
@@ -102,6 +110,7 @@ class TimerQueue {
   // Of the expire() that runs; what is armed then sorts at it or later.
   std::uint64_t expiring_ns_ = 0;
   bool expiring_ = false;
+  Callback<bool, std::uint32_t> around_{};
 };
 
 }  // namespace zenwire

@@ -20,6 +20,11 @@
 
 namespace zenwire {
 
+namespace detail {
+class Journal;
+class RecordFrames;
+}  // namespace detail
+
 enum class TlsVersion : std::uint8_t { tls1_2, tls1_3 };
 
 // SHA-256 of a certificate's SubjectPublicKeyInfo, as `openssl x509 -pubkey | openssl pkey -pubin
@@ -163,6 +168,12 @@ class TlsStream {
 
   // After the handshake. Allocates.
   [[nodiscard]] TlsInfo info() const;
+
+  // For a journal: what read() gives and how much write() makes is noted in it, ciphertext is not.
+  // `frames` follows the records of what comes next. On replay the same call on a stream made by
+  // stand_in() makes it say what was noted; it has no keys and no library under it.
+  void watch(detail::Journal& journal, detail::RecordFrames& frames) noexcept;
+  static TlsStream stand_in();
 
   struct Impl;  // the library's callbacks name it
 

@@ -1,0 +1,270 @@
+#include "journal_user.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "journalled_call.hpp"
+
+namespace zenwire::detail {
+namespace {
+
+// A request names a handful of secrets; see also connection_record.cpp.
+constexpr std::size_t kSecrets_max = 16;
+
+std::uint64_t number(Errc code) noexcept {
+  return static_cast<std::uint64_t>(code);
+}
+
+}  // namespace
+
+// --- Callbacks.
+
+void JournalUser::watch(Connection& connection) noexcept {
+  using Table = Connection;
+  connection.on_open.watch(Callback<bool, Table&>::to<&JournalUser::around_open>(*this));
+  connection.on_message.watch(
+      Callback<bool, Table&, const Message&>::to<&JournalUser::around_message>(*this));
+  connection.on_control.watch(
+      Callback<bool, Table&, Opcode, Bytes>::to<&JournalUser::around_control>(*this));
+  connection.on_stage.watch(
+      Callback<bool, Table&, OpenStage>::to<&JournalUser::around_stage>(*this));
+  connection.on_closed.watch(
+      Callback<bool, Table&, const Closed&>::to<&JournalUser::around_closed>(*this));
+  connection.on_failed.watch(
+      Callback<bool, Table&, const OpenFailure&>::to<&JournalUser::around_failed>(*this));
+  connection.on_written.watch(
+      Callback<bool, Table&, std::size_t, std::size_t>::to<&JournalUser::around_written>(*this));
+  connection.on_high_water.watch(
+      Callback<bool, Table&>::to<&JournalUser::around_high_water>(*this));
+  connection.on_drained.watch(Callback<bool, Table&>::to<&JournalUser::around_drained>(*this));
+}
+
+void JournalUser::begin_callback(JournalCallback kind, ConnectionId id, std::uint64_t first,
+                                 std::uint64_t second, Bytes payload) noexcept {
+  journal_.enter_user(true);
+  if (!journal_.begin(JournalEvent::callback)) return;
+  const std::array<std::uint64_t, 7> values{
+      static_cast<std::uint64_t>(kind), id.index, id.epoch, first, second, payload.size(),
+      Journal::check_of(payload)};
+  constexpr std::array<const char*, 7> kFields{"kind",   "connection", "epoch", "first",
+                                               "second", "payload",    "check"};
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    journal_.same(kFields[i], values[i]);
+    callback_hash_ = (callback_hash_ ^ values[i]) * 0x100000001b3;
+  }
+  journal_.commit();
+  ++callbacks_;
+  if (perform) perform();
+}
+
+void JournalUser::end_callback() noexcept {
+  journal_.enter_user(false);
+  if (journal_.begin(JournalEvent::returned)) journal_.commit();
+}
+
+void JournalUser::around_open(bool begins, Connection& connection) noexcept {
+  if (!begins) return end_callback();
+  begin_callback(JournalCallback::open, connection.id());
+}
+
+void JournalUser::around_message(bool begins, Connection& connection,
+                                 const Message& message) noexcept {
+  if (!begins) return end_callback();
+  const std::uint64_t flags = static_cast<std::uint64_t>(message.opcode) |
+                              (message.last_of_burst ? 0x100U : 0U) | message.sequence << 16;
+  begin_callback(JournalCallback::message, connection.id(), flags, message.received_ns,
+                 message.payload);
+}
+
+void JournalUser::around_control(bool begins, Connection& connection, Opcode opcode,
+                                 Bytes payload) noexcept {
+  if (!begins) return end_callback();
+  begin_callback(JournalCallback::control, connection.id(), static_cast<std::uint64_t>(opcode), 0,
+                 payload);
+}
+
+void JournalUser::around_stage(bool begins, Connection& connection, OpenStage stage) noexcept {
+  if (!begins) return end_callback();
+  begin_callback(JournalCallback::stage, connection.id(), static_cast<std::uint64_t>(stage));
+}
+
+void JournalUser::around_closed(bool begins, Connection& connection,
+                                const Closed& closed) noexcept {
+  if (!begins) return end_callback();
+  const std::uint64_t flags = (closed.clean ? 1U : 0U) | (closed.by_peer ? 2U : 0U) |
+                              static_cast<std::uint64_t>(closed.code) << 2;
+  begin_callback(JournalCallback::closed, connection.id(), number(closed.error.code()), flags,
+                 as_bytes(closed.reason));
+}
+
+void JournalUser::around_failed(bool begins, Connection& connection,
+                                const OpenFailure& failure) noexcept {
+  if (!begins) return end_callback();
+  begin_callback(JournalCallback::failed, connection.id(), number(failure.error.code()),
+                 static_cast<std::uint64_t>(failure.http_status));
+}
+
+void JournalUser::around_written(bool begins, Connection& connection, std::size_t bytes,
+                                 std::size_t waiting) noexcept {
+  if (!begins) return end_callback();
+  begin_callback(JournalCallback::written, connection.id(), bytes, waiting);
+}
+
+void JournalUser::around_high_water(bool begins, Connection& connection) noexcept {
+  if (!begins) return end_callback();
+  begin_callback(JournalCallback::high_water, connection.id());
+}
+
+void JournalUser::around_drained(bool begins, Connection& connection) noexcept {
+  if (!begins) return end_callback();
+  begin_callback(JournalCallback::drained, connection.id());
+}
+
+void JournalUser::around_timer(bool begins, std::uint32_t tag) noexcept {
+  if (!begins) return end_callback();
+  begin_callback(JournalCallback::timer, {}, tag);
+}
+
+void JournalUser::key(std::uint32_t& key) noexcept {
+  if (!journal_.begin(JournalEvent::key)) return;
+  journal_.given_bytes(std::as_writable_bytes(std::span(&key, 1)));
+  journal_.commit();
+}
+
+// --- Calls.
+
+void JournalUser::note_payload(Bytes payload, std::span<const Bytes> secrets) noexcept {
+  ZW_ASSERT(secrets.size() <= kSecrets_max);
+  std::array<SecretRange, kSecrets_max> ranges;
+  journal_.same("secrets", secrets.size());
+  for (std::size_t i = 0; i < secrets.size(); ++i) {
+    ranges[i] = {static_cast<std::size_t>(secrets[i].data() - payload.data()), secrets[i].size()};
+    ZW_ASSERT(ranges[i].offset + ranges[i].bytes <= payload.size());
+    journal_.same("secret", ranges[i].offset);
+    journal_.same("secret", ranges[i].bytes);
+  }
+  journal_.same_redacted("payload", payload, {ranges.data(), secrets.size()});
+}
+
+bool JournalUser::begin_call(JournalCall call, ConnectionId id, std::uint64_t number,
+                             std::uint64_t time_ns, Bytes payload,
+                             std::span<const Bytes> secrets) noexcept {
+  if (!journal_.in_user_code() || !journal_.begin(JournalEvent::call, payload.size())) return false;
+  journal_.same("kind", static_cast<std::uint64_t>(call));
+  journal_.same("connection", id.index);
+  journal_.same("epoch", id.epoch);
+  journal_.same("number", number);
+  journal_.same("time", time_ns);
+  note_payload(payload, secrets);
+  journal_.commit();
+  journal_.enter_user(false);
+  return true;
+}
+
+Errc JournalUser::end_call(Errc outcome) noexcept {
+  if (journal_.begin(JournalEvent::outcome)) {
+    journal_.same("code", number(outcome));
+    journal_.commit();
+  }
+  journal_.enter_user(true);
+  return outcome;
+}
+
+std::uint16_t JournalUser::end_listen(std::uint16_t port) noexcept {
+  if (journal_.begin(JournalEvent::outcome)) {
+    port = static_cast<std::uint16_t>(journal_.given(port));
+    journal_.commit();
+  }
+  journal_.enter_user(true);
+  return port;
+}
+
+std::uint32_t JournalUser::number_of(Timer& timer) noexcept {
+  if (timer.tag() == 0) timer.set_tag(++timers_);
+  return timer.tag();
+}
+
+RecordedCall JournalUser::next_call() noexcept {
+  RecordedCall recorded;
+  const Journal::Place place = journal_.place();
+  if (!journal_.begin(JournalEvent::call)) return recorded;
+  recorded.call = static_cast<JournalCall>(journal_.given(0));
+  recorded.id.index = static_cast<std::uint32_t>(journal_.given(0));
+  recorded.id.epoch = static_cast<std::uint32_t>(journal_.given(0));
+  recorded.number = journal_.given(0);
+  recorded.time_ns = journal_.given(0);
+  recorded.secrets.resize(std::min<std::uint64_t>(journal_.given(0), kSecrets_max));
+  for (SecretRange& secret : recorded.secrets) {
+    secret.offset = journal_.given(0);
+    secret.bytes = journal_.given(0);
+  }
+  recorded.payload = journal_.given_block({});
+  for (const SecretRange& secret : recorded.secrets) {
+    const std::size_t size = recorded.payload.size();
+    if (secret.offset > size || secret.bytes > size - secret.offset) journal_.refuse("secret");
+  }
+  if (recorded.call >= JournalCall::count_) journal_.refuse("kind");
+  if (journal_.live()) journal_.go_back(place);
+  return recorded;
+}
+
+bool JournalUser::skip_look() noexcept {
+  switch (journal_.next()) {
+    case JournalEvent::user_now:
+      if (!journal_.begin(JournalEvent::user_now)) return false;
+      static_cast<void>(journal_.given_now(0));
+      break;
+    case JournalEvent::user_wall: static_cast<void>(io_.wall_ns()); return true;
+    case JournalEvent::user_random:
+      if (!journal_.begin(JournalEvent::user_random)) return false;
+      static_cast<void>(journal_.given_block({}));
+      break;
+    default: return false;
+  }
+  journal_.commit();
+  return true;
+}
+
+void JournalledCall::keep_no_check(std::size_t unsent_bytes, std::size_t bytes) noexcept {
+  if (journal_ == nullptr) return;
+  journal_->journal().keep_check(false);
+  journal_->io().keep_no_check(id_.index, unsent_bytes, bytes);
+}
+
+void JournalledCall::end() noexcept {
+  journal_->journal().keep_check(true);
+  journal_->end_call(outcome_);
+}
+
+// --- Queues.
+
+// On replay the queue, if there is one, gets what it got then; its reader must keep up.
+PushOutcome JournalUser::push(MessageQueue& queue, const MessageHeader& header,
+                              Bytes payload) noexcept {
+  if (!journal_.replaying()) return note_push(queue.try_push(header, payload));
+  const PushOutcome recorded = note_push(PushOutcome::pushed);
+  if (perform || !journal_.live() || recorded != PushOutcome::pushed) return recorded;
+  if (queue.try_push(header, payload) != PushOutcome::pushed)
+    journal_.disagree("push: a queue with room", "one that is full");
+  return recorded;
+}
+
+PushOutcome JournalUser::push_again(MessageQueue& queue, const MessageHeader& header,
+                                    Bytes payload) noexcept {
+  if (journal_.replaying()) {
+    if (journal_.live() && journal_.next() != JournalEvent::push) return PushOutcome::full;
+    return push(queue, header, payload);
+  }
+  const PushOutcome outcome = queue.try_push(header, payload);
+  return outcome == PushOutcome::full ? outcome : note_push(outcome);
+}
+
+PushOutcome JournalUser::note_push(PushOutcome outcome) noexcept {
+  if (!journal_.begin(JournalEvent::push)) return outcome;
+  const std::uint64_t given = journal_.given(static_cast<std::uint64_t>(outcome));
+  if (given > static_cast<std::uint64_t>(PushOutcome::too_large)) journal_.refuse("outcome");
+  journal_.commit();
+  return journal_.live() ? static_cast<PushOutcome>(given) : outcome;
+}
+
+}  // namespace zenwire::detail
