@@ -448,7 +448,9 @@ void Setup::request_stop() noexcept {
 void Setup::stop() noexcept {
   request_stop();
   if (thread_.joinable()) thread_.join();
-  while (!attempts_.empty() || !listeners_.empty()) step(true);
+  do {  // what was posted too late for the thread comes out of the mail here
+    step(true);
+  } while (!attempts_.empty() || !listeners_.empty());
 }
 
 void Setup::run() noexcept {

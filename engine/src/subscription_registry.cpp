@@ -52,6 +52,12 @@ bool SubscriptionRegistry::unsubscribe(std::string_view channel) noexcept {
   return true;
 }
 
+void SubscriptionRegistry::unsubscribe_all() noexcept {
+  for (ChannelIndex i = 0; i < table_.channels_max(); ++i) {
+    if (is_wanted(i)) unsubscribe(table_.name(i));
+  }
+}
+
 Errc SubscriptionRegistry::handle(std::string_view channel, Handler handler) noexcept {
   Errc error = Errc::ok;
   const ChannelIndex at = handler ? insert(channel, error) : table_.find(channel);
@@ -75,6 +81,7 @@ void SubscriptionRegistry::forget_if_left(ChannelIndex channel) noexcept {
   for (const Progress& at : entry.lines) {
     if (at.state != SubscriptionState::idle || at.queued) return;
   }
+  if (on_forgotten) on_forgotten(channel);
   table_.erase(channel);
 }
 

@@ -58,6 +58,7 @@ class SubscriptionRegistry {
   // False if it was not wanted. The channel is forgotten when every line has left it; until then
   // its handler still gets what comes.
   bool unsubscribe(std::string_view channel) noexcept;
+  void unsubscribe_all() noexcept;
   // A handler without a subscription: for what comes unasked. Null takes it away.
   Errc handle(std::string_view channel, Handler handler) noexcept;
 
@@ -69,6 +70,9 @@ class SubscriptionRegistry {
     ZW_DEBUG_ASSERT(table_.holds(channel));
     return entries_[channel].handler;
   }
+
+  // A channel's index is about to become another's.
+  Callback<ChannelIndex> on_forgotten{};
 
   // --- A line's life.
   // A new connection: nothing is asked on it, and all that is wanted is queued.
@@ -101,6 +105,7 @@ class SubscriptionRegistry {
   [[nodiscard]] std::string_view name(ChannelIndex channel) const noexcept {
     return table_.name(channel);
   }
+  [[nodiscard]] bool holds(ChannelIndex channel) const noexcept { return table_.holds(channel); }
   [[nodiscard]] bool is_wanted(ChannelIndex channel) const noexcept {
     return table_.holds(channel) && entries_[channel].wanted;
   }
