@@ -1,9 +1,10 @@
-# zenwire_floor(<name> [HEADER_ONLY] [DEPENDS <floor>...] [PRIVATE_LINK <lib>...] HEADERS <file>... [SOURCES <file>...])
+# zenwire_floor(<name> [HEADER_ONLY] [KIT] [DEPENDS <floor>...] [PRIVATE_LINK <lib>...] HEADERS <file>... [SOURCES <file>...])
 #
 # A floor is a library with an include root of its own (<floor>/include). It sees the roots of the floors it names in
-# DEPENDS and no others, so an include that points upwards does not compile. Every public header is compiled alone.
+# DEPENDS and no others, so an include that points upwards does not compile. Every public header is compiled alone. A KIT
+# is installed like a floor, but is no part of zenwire::zenwire: who wants it links it.
 function(zenwire_floor name)
-  cmake_parse_arguments(FLOOR "HEADER_ONLY" "" "DEPENDS;PRIVATE_LINK;HEADERS;SOURCES" ${ARGN})
+  cmake_parse_arguments(FLOOR "HEADER_ONLY;KIT" "" "DEPENDS;PRIVATE_LINK;HEADERS;SOURCES" ${ARGN})
   set(target zenwire_${name})
   set(root ${CMAKE_CURRENT_SOURCE_DIR}/include)
   list(TRANSFORM FLOOR_DEPENDS PREPEND zenwire_)
@@ -28,5 +29,9 @@ function(zenwire_floor name)
     target_link_libraries(${target} PRIVATE ${FLOOR_PRIVATE_LINK})
   endif()
   set_target_properties(${target} PROPERTIES EXPORT_NAME ${name} VERIFY_INTERFACE_HEADER_SETS ${ZENWIRE_DEVELOPER})
-  set_property(GLOBAL APPEND PROPERTY ZENWIRE_FLOORS ${target})
+  if(FLOOR_KIT)
+    set_property(GLOBAL APPEND PROPERTY ZENWIRE_KITS ${target})
+  else()
+    set_property(GLOBAL APPEND PROPERTY ZENWIRE_FLOORS ${target})
+  endif()
 endfunction()

@@ -4,16 +4,17 @@
 include(CMakePackageConfigHelpers)
 
 get_property(floors GLOBAL PROPERTY ZENWIRE_FLOORS)
+get_property(kits GLOBAL PROPERTY ZENWIRE_KITS)
 set(zenwire_private_libdir ${CMAKE_INSTALL_LIBDIR}/zenwire)
 set(zenwire_cmakedir ${CMAKE_INSTALL_LIBDIR}/cmake/zenwire)
 
-# zenwire::zenwire is all the floors at once.
+# zenwire::zenwire is all the floors at once, and no kit.
 add_library(zenwire_all INTERFACE)
 target_link_libraries(zenwire_all INTERFACE ${floors})
 set_target_properties(zenwire_all PROPERTIES EXPORT_NAME zenwire)
 add_library(zenwire::zenwire ALIAS zenwire_all)
 
-install(TARGETS ${floors} zenwire_all EXPORT zenwire
+install(TARGETS ${floors} ${kits} zenwire_all EXPORT zenwire
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
   FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 if(TARGET zenwire)
@@ -56,5 +57,7 @@ if(IS_ABSOLUTE ${CMAKE_INSTALL_LIBDIR} OR IS_ABSOLUTE ${CMAKE_INSTALL_INCLUDEDIR
 endif()
 file(RELATIVE_PATH zenwire_pc_to_prefix /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 string(REGEX REPLACE "/$" "" zenwire_pc_to_prefix ${zenwire_pc_to_prefix})
-configure_file(${PROJECT_SOURCE_DIR}/cmake/zenwire.pc.in ${PROJECT_BINARY_DIR}/zenwire.pc @ONLY)
-install(FILES ${PROJECT_BINARY_DIR}/zenwire.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+foreach(package zenwire zenwire-testing zenwire-testing-allocation)
+  configure_file(${PROJECT_SOURCE_DIR}/cmake/${package}.pc.in ${PROJECT_BINARY_DIR}/${package}.pc @ONLY)
+  install(FILES ${PROJECT_BINARY_DIR}/${package}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endforeach()

@@ -28,6 +28,7 @@ tls  automake             automake
 tls  libtool              libtoolize
 test libgtest-dev         /usr/include/gtest/gtest.h
 test libgmock-dev         /usr/include/gmock/gmock.h
+test catch2               /usr/include/catch2/catch.hpp
 test librapidcheck-dev    /usr/include/rapidcheck/gtest.h
 test libbenchmark-dev     /usr/include/benchmark/benchmark.h
 test python3              /usr/bin/python3
