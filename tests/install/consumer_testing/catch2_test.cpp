@@ -22,27 +22,28 @@ TEST_CASE("A strategy follows its venue") {
                            })
                        .on("private/buy", [](const JsonRpcRequest&) { return Script(); })
                        .handler());
-  const auto reactor = zenwire::Reactor::create({.idle = zenwire::Idle::block}).value();
+  // What the reactor calls and writes to outlives it.
+  Strategy strategy;
   const auto latency = std::make_unique<zenwire::LatencyRecorder>();
+  const auto reactor = zenwire::Reactor::create({.idle = zenwire::Idle::block}).value();
   reactor->measure_into(latency.get());
-  Strategy strategy(*reactor);
-  REQUIRE(strategy.connect({.url = venue.url()}));
-  REQUIRE(strategy.run_until([&] { return strategy.subscribed; }));
+  REQUIRE(strategy.connect(*reactor, {.url = venue.url()}));
+  REQUIRE(strategy.run_until(*reactor, [&] { return strategy.subscribed; }));
   CHECK_MESSAGE_SENT(venue, matches_regex("public/subscribe"));
 
   SECTION("each tick becomes an order, without an allocation") {
     venue.inject(json_rpc_notification("subscription", R"({"price":1})"));
-    REQUIRE(strategy.run_until([&] { return strategy.ticks == 1; }));
+    REQUIRE(strategy.run_until(*reactor, [&] { return strategy.ticks == 1; }));
     venue.inject(json_rpc_notification("subscription", R"({"price":2})"));
     CHECK_ZERO_ALLOC {
-      strategy.run_until([&] { return strategy.ticks == 2; });
+      strategy.run_until(*reactor, [&] { return strategy.ticks == 2; });
     }
     CHECK_MESSAGE_SENT(venue, json_contains(R"({"method":"private/buy"})"), {.times = 2});
     CHECK_P99_LT(*latency, zenwire::Stage::callback, 10'000'000'000);
   }
   SECTION("a lost connection is noticed") {
     venue.simulate_disconnect(Disconnect::reset());
-    CHECK_FALSE(strategy.run_until([] { return false; }));
+    CHECK_FALSE(strategy.run_until(*reactor, [] { return false; }));
     CHECK(strategy.error == zenwire::Errc::connection_lost);
   }
 }

@@ -29,15 +29,16 @@ class StrategyTest : public ::testing::Test {
   void connect() {
     zenwire::ConnectOptions options{.url = venue.url()};
     options.tls.ca_pem = venue.ca_pem();
-    ASSERT_TRUE(strategy.connect(options));
-    ASSERT_TRUE(strategy.run_until([&] { return strategy.subscribed; }));
+    ASSERT_TRUE(strategy.connect(*reactor, options));
+    ASSERT_TRUE(strategy.run_until(*reactor, [&] { return strategy.subscribed; }));
   }
 
   MockServer venue = MockServer::start({.tls = true}).value();
+  // What the reactor calls and writes to outlives it.
+  Strategy strategy;
+  std::unique_ptr<zenwire::LatencyRecorder> latency = std::make_unique<zenwire::LatencyRecorder>();
   std::unique_ptr<zenwire::Reactor> reactor =
       zenwire::Reactor::create({.idle = zenwire::Idle::block}).value();
-  std::unique_ptr<zenwire::LatencyRecorder> latency = std::make_unique<zenwire::LatencyRecorder>();
-  Strategy strategy{*reactor};
 };
 
 TEST_F(StrategyTest, subscribes_when_it_is_connected) {
@@ -49,10 +50,10 @@ TEST_F(StrategyTest, subscribes_when_it_is_connected) {
 TEST_F(StrategyTest, answers_each_tick_with_an_order_and_allocates_nothing) {
   connect();
   venue.inject(json_rpc_notification("subscription", R"({"price":1})"));
-  ASSERT_TRUE(strategy.run_until([&] { return strategy.ticks == 1; }));  // warm
+  ASSERT_TRUE(strategy.run_until(*reactor, [&] { return strategy.ticks == 1; }));  // warm
   venue.inject(json_rpc_notification("subscription", R"({"price":2})"));
   EXPECT_ZERO_ALLOC {
-    strategy.run_until([&] { return strategy.ticks == 2; });
+    strategy.run_until(*reactor, [&] { return strategy.ticks == 2; });
   }
   EXPECT_MESSAGE_SENT(venue, json_contains(R"({"method":"private/buy"})"), {.times = 2});
   EXPECT_P99_LT(*latency, zenwire::Stage::callback, 10'000'000'000);
@@ -61,7 +62,7 @@ TEST_F(StrategyTest, answers_each_tick_with_an_order_and_allocates_nothing) {
 TEST_F(StrategyTest, notices_when_the_venue_goes_away) {
   connect();
   venue.simulate_disconnect(Disconnect::going_away());
-  EXPECT_FALSE(strategy.run_until([] { return false; }));
+  EXPECT_FALSE(strategy.run_until(*reactor, [] { return false; }));
   EXPECT_EQ(strategy.error, zenwire::Errc::closed_by_peer);
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
-// What a user would test: subscribes when it is connected, and answers each tick with an order.
+// What a user would test: subscribes when it is connected, and answers each tick with an order. It
+// outlives the reactor, which calls it.
 
 #include <cstdint>
 #include <string_view>
@@ -9,12 +10,10 @@
 
 class Strategy {
  public:
-  explicit Strategy(zenwire::Reactor& reactor) : reactor_(reactor) {}
-
-  bool connect(const zenwire::ConnectOptions& options) {
+  bool connect(zenwire::Reactor& reactor, const zenwire::ConnectOptions& options) {
     using zenwire::Callback;
     using zenwire::Connection;
-    return reactor_
+    return reactor
         .connect(
             options,
             {.on_open = Callback<Connection&>::to<&Strategy::on_open>(*this),
@@ -30,8 +29,8 @@ class Strategy {
 
   // Runs the reactor until `done`, or until the connection has ended.
   template <typename Done>
-  bool run_until(Done&& done) {
-    while (!done() && !ended) reactor_.poll(true);
+  bool run_until(zenwire::Reactor& reactor, Done&& done) {
+    while (!done() && !ended) reactor.poll(true);
     return done();
   }
 
@@ -61,6 +60,4 @@ class Strategy {
     error = failure.error.code();
     ended = true;
   }
-
-  zenwire::Reactor& reactor_;
 };
