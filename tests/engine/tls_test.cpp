@@ -16,6 +16,7 @@
 #include <zenwire/engine/tls_random.hpp>
 
 #include "allocation_counter.hpp"
+#include "seed.hpp"
 #include "temporary_directory.hpp"
 #include "tls_pair.hpp"
 
@@ -133,7 +134,7 @@ TEST_P(TlsVersions, LongWritesAreSplitIntoRecordsAndReadIntoSmallRoom) {
 
 // Both directions at once, messages and pieces of any size, reads into any room.
 TEST_P(TlsVersions, WhateverTheSizesWhatWentInComesOut) {
-  const std::uint32_t seed = std::random_device{}();
+  const std::uint32_t seed = test::seed();
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::mt19937 random(seed);
   const auto below = [&random](std::size_t bound) { return random() % bound; };
@@ -687,7 +688,7 @@ TEST(TlsGarbage, AnotherProtocolIsNamed) {
 }
 
 TEST(TlsGarbage, IsAnErrorAndNeverMore) {
-  const std::uint32_t seed = std::random_device{}();
+  const std::uint32_t seed = test::seed();
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::mt19937 random(seed);
   const TlsOptions server = server_options();
@@ -706,7 +707,7 @@ TEST(TlsGarbage, IsAnErrorAndNeverMore) {
 
 // A true handshake with a few bytes changed on the way: it fails, or the change made no difference.
 TEST(TlsGarbage, AHandshakeWithChangedBytesFailsCleanly) {
-  const std::uint32_t seed = std::random_device{}();
+  const std::uint32_t seed = test::seed();
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::mt19937 random(seed);
   const TlsOptions server = server_options();

@@ -1,6 +1,5 @@
 // The strategy under Catch2.
 
-#define CATCH_CONFIG_MAIN
 #include <memory>
 
 #include <catch2/catch.hpp>
