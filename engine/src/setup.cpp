@@ -510,8 +510,9 @@ void Setup::take_mail() noexcept {
 void Setup::step(bool may_wait) noexcept {
   take_mail();
   if (gave_some_up_.exchange(false, std::memory_order_acquire)) give_up_aborted();
-  hooks_.idle();
-  if (stopping_.load(std::memory_order_acquire)) {
+  if (!stopping_.load(std::memory_order_acquire)) {
+    hooks_.idle();
+  } else {  // stop() steps on the thread that destroys, which the hook is not for
     give_up_all();
     close_listeners();
     if (attempts_.empty() && listeners_.empty()) return;
