@@ -46,6 +46,15 @@ constexpr Instant_ns kBacklogPeriod_ns = 100'000;
 constexpr std::size_t kLargeSlack_bytes = std::size_t{64} << 10;
 constexpr std::size_t kKeyBlock_bytes = std::size_t{64} << 10;
 
+// On the hot thread, so without a string of its own.
+Error connection_lost(const char* what, int error) noexcept {
+  char text[Error::kDetail_bytes];
+  const int bytes = std::snprintf(text, sizeof text, "%s: %s", what, std::strerror(error));
+  return {Errc::connection_lost,
+          {text, std::min(static_cast<std::size_t>(bytes), sizeof text - 1)},
+          error};
+}
+
 void log_to_stderr(void*, std::string_view line) noexcept {
   std::fprintf(stderr, "zenwire: %.*s\n", static_cast<int>(line.size()), line.data());
 }
@@ -843,9 +852,7 @@ void Reactor::Impl::settle(Slot& slot, std::size_t bytes) noexcept {
     return;
   // The bytes have been delivered; a second delivery would be worse than an end.
   const int error = settled < 0 ? static_cast<int>(-settled) : EIO;
-  slot.connection->transport_lost(
-      Error(Errc::connection_lost,
-            std::string("received bytes could not be settled: ") + std::strerror(error), error));
+  slot.connection->transport_lost(connection_lost("received bytes could not be settled", error));
 }
 
 void Reactor::Impl::choose_take(Slot& slot, std::size_t bytes, Instant_ns began_ns) noexcept {
@@ -951,8 +958,7 @@ void Reactor::Impl::flush(Connection& connection) noexcept {
       break;
     } else if (sent != -EINTR) {
       const auto error = static_cast<int>(-sent);
-      connection.fail_send(
-          Error(Errc::connection_lost, std::string("send: ") + std::strerror(error), error));
+      connection.fail_send(connection_lost("send", error));
       break;
     }
   }

@@ -66,7 +66,9 @@ struct Session::Impl {
   // A channel whose messages pass through a gate.
   struct Stream {
     explicit Stream(Impl& session) noexcept : impl(session) {}
-    void on_admitted(const Admitted& admitted) noexcept { impl.deliver(channel, admitted.message); }
+    void on_admitted(const Admitted& admitted) noexcept {
+      if (channel != kNoChannel) impl.deliver(channel, admitted.message);
+    }
     void on_gap(const Gap& gap) noexcept { impl.gap_found(*this, gap); }
 
     Impl& impl;
@@ -133,6 +135,7 @@ struct Session::Impl {
   void sent_chunk(Line& line, const Draft& draft) noexcept;
   void hold_back(Line& line, MethodId method, Errc code) noexcept;
   void subscription_ended(Line& line, const RequestEnd& end) noexcept;
+  void ask_later(Line& line) noexcept;
   void subscription_told(Line& line, std::string_view channel, bool accepted) noexcept;
   void settle(Line& line, ChannelIndex channel, bool accepted) noexcept;
   void settle_all(Line& line, bool accepted) noexcept;

@@ -121,9 +121,9 @@ Session::Impl::Stream* Session::Impl::stream_of(ChannelIndex channel) noexcept {
     return &streams[at];
   for (std::uint32_t i = 0; i < streams.size(); ++i) {
     if (streams[i].channel != kNoChannel) continue;
+    streams[i].gate->restart(now_ns());  // what it holds is of a channel that was left: to nobody
     at = i;
     streams[i].channel = channel;
-    streams[i].gate->restart(now_ns());
     for (const Line& line : lines) {
       const auto member = static_cast<unsigned>(line.index);
       if (line.connection && !streams[i].gate->is_member(member)) streams[i].gate->join(member);

@@ -17,6 +17,8 @@ bool is_over(const RequestEnd& end) noexcept {
 
 // What could not be sent for want of room, a place or an id is tried again after this.
 constexpr Instant_ns kHoldBack_ns = 1'000'000;
+// ... and what the server was too busy for after this.
+constexpr Instant_ns kBusy_ns = 1'000'000'000;
 
 void ignore_end(void*, const RequestEnd&) noexcept {}
 
@@ -207,12 +209,19 @@ void Session::Impl::subscription_ended(Line& line, const RequestEnd& end) noexce
     const Told told{*this, line};
     SubscriptionAnswer answer(SubscriptionAnswer::Verdict::to(told));
     dialect.read_subscription(end, answer);
+    if (answer.is_later()) return ask_later(line);
     settle_all(line, false);  // what the answer did not name
   } else {
     settle_all(line, end.outcome == RequestOutcome::answered);
   }
   ask(line);
   check_restored(line);
+  rearm();
+}
+
+void Session::Impl::ask_later(Line& line) noexcept {
+  registry.put_back(line.index, static_cast<std::uint64_t>(line.ask_id));
+  line.next_chunk_ns = now_ns() + kBusy_ns;
   rearm();
 }
 

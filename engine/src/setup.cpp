@@ -448,9 +448,7 @@ void Setup::request_stop() noexcept {
 void Setup::stop() noexcept {
   request_stop();
   if (thread_.joinable()) thread_.join();
-  do {  // what was posted too late for the thread comes out of the mail here
-    step(true);
-  } while (!attempts_.empty() || !listeners_.empty());
+  while (!attempts_.empty() || !listeners_.empty()) step(true);
 }
 
 void Setup::run() noexcept {
@@ -500,8 +498,12 @@ void Setup::take_mail() noexcept {
   }
   for (Mail* mail = listener_mail_.take_all(); mail != nullptr;) {
     Mail* next = mail->mailbox_next;
-    io_->submit_accept(mail->listener->accept, mail->listener->socket);
-    listeners_.push_back(std::move(mail->listener));
+    if (stopping_.load(std::memory_order_acquire)) {  // too late to accept anything
+      io_->close(mail->listener->socket);
+    } else {
+      io_->submit_accept(mail->listener->accept, mail->listener->socket);
+      listeners_.push_back(std::move(mail->listener));
+    }
     delete mail;
     mail = next;
   }

@@ -46,9 +46,13 @@ class SubscriptionAnswer {
   void accept(std::string_view channel) noexcept { verdict_(channel, true); }
   void reject(std::string_view channel) noexcept { verdict_(channel, false); }
   void accept_all() noexcept { verdict_({}, true); }
+  // The server is busy: all of it is asked again in a second.
+  void retry_later() noexcept { later_ = true; }
+  [[nodiscard]] bool is_later() const noexcept { return later_; }
 
  private:
   Verdict verdict_;
+  bool later_ = false;
 };
 
 struct LoginAnswer {
