@@ -33,6 +33,7 @@ test librapidcheck-dev    /usr/include/rapidcheck/gtest.h
 test libbenchmark-dev     /usr/include/benchmark/benchmark.h
 test python3              /usr/bin/python3
 test python3-websockets   /usr/lib/python3/dist-packages/websockets/__init__.py
+test nginx-light          /usr/sbin/nginx
 test openssl              openssl
 test nodejs               node
 test npm                  npm
