@@ -221,16 +221,13 @@ void SimNetwork::cut(Socket socket, std::size_t kept_bytes) noexcept {
     in.fin_arrived = false;
   }
   const auto begin = in.arrived.begin() + static_cast<std::ptrdiff_t>(in.read_bytes + kept_bytes);
-  SimSegment rest;
-  rest.arrive_ns = now_ns_ + 1 + random_.below(100 * kMicrosecond_ns);
-  rest.bytes.assign(begin, in.arrived.end());
+  const Instant_ns arrive_ns = now_ns_ + 1 + random_.below(100 * kMicrosecond_ns);
+  if (!in.in_flight.empty() && in.in_flight.front().arrive_ns < arrive_ns)
+    in.in_flight.front().arrive_ns = arrive_ns;
+  in.in_flight.push_front({arrive_ns, {begin, in.arrived.end()}, false});
+  in.in_flight_bytes += in.in_flight.front().bytes.size();
   in.arrived.erase(begin, in.arrived.end());
-  if (rest.bytes.empty() && in.in_flight.empty()) return;
-  in.in_flight_bytes += rest.bytes.size();
-  if (!in.in_flight.empty() && in.in_flight.front().arrive_ns < rest.arrive_ns)
-    in.in_flight.front().arrive_ns = rest.arrive_ns;
-  at(rest.arrive_ns, {Event::Kind::arrive, socket, get(socket).serial});
-  in.in_flight.push_front(std::move(rest));
+  at(arrive_ns, {Event::Kind::arrive, socket, get(socket).serial});
 }
 
 void SimNetwork::consume(SimSocket& socket, std::size_t bytes) noexcept {
