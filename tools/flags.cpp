@@ -36,6 +36,9 @@ void ReactorFlags::add_to(CLI::App& app) {
       ->default_str("16M");
   app.add_flag("--spin", spin, "never sleep: lowest latency, a whole core");
   app.add_option("--core", core, "pin the reactor to this core")->check(CLI::NonNegativeNumber);
+  app.add_option("--journal", journal,
+                 "write all that comes in, above TLS, for `zenwire replay --engine`")
+      ->type_name("FILE");
   app.add_flag("-v,--verbose", verbose, "say on standard error what happens");
 }
 
@@ -45,6 +48,7 @@ ReactorOptions ReactorFlags::reactor_options(std::uint32_t connections_max) cons
   options.idle = spin ? Idle::spin : Idle::block;
   options.connections_max = connections_max;
   options.message_bytes_max = message_bytes_max;
+  options.journal = journal;
   // The pages of the large buffers are only needed when a large message comes.
   options.prefault = false;
   options.log = verbose ? Callback<std::string_view>(log_everything, nullptr)

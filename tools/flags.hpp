@@ -22,6 +22,7 @@ struct ReactorFlags {
   int core = -1;
   bool spin = false;
   bool verbose = false;
+  std::string journal;
   std::uint64_t message_bytes_max = std::uint64_t{16} << 20;
 
   void add_to(CLI::App& app);

@@ -16,6 +16,7 @@
 #include "json_line.hpp"
 #include "output.hpp"
 #include "recording_problems.hpp"
+#include "replay_engine.hpp"
 
 namespace zenwire::tools {
 namespace {
@@ -34,9 +35,13 @@ struct ReplayFlags {
   bool raw = false;
   bool json = false;
   bool metadata = false;
+  bool engine = false;
 
   void add_to(CLI::App& app) {
-    app.add_option("FILE", file, "the recording")->required();
+    app.add_option("FILE", file, "the recording; with --engine a journal")->required();
+    app.add_flag("--engine", engine,
+                 "run the engine over a journal: the same callbacks and sends, or the first "
+                 "divergence");
     app.add_option("--speed", speed,
                    "0: as fast as possible; 1: original timing; 10: ten times as fast")
         ->check(CLI::Range(0.0, 1e9))
@@ -238,9 +243,11 @@ ExitCode replay_main(Arguments arguments) {
       "Reads the recordings of zen_websocket as well.",
       "replay session.jsonl --dir in\n"
       "replay session.jsonl --speed 1 --from +10 --to +20\n"
-      "replay session.jsonl --metadata --json");
+      "replay session.jsonl --metadata --json\n"
+      "replay --engine session.journal");
   flags.add_to(line.options());
   if (const auto code = line.parse(arguments)) return *code;
+  if (flags.engine) return replay_engine(flags.file, flags.json);
   const auto recording = Recording::open(flags.file);
   if (!recording) {
     print_error(kName, "cannot read " + flags.file, recording.error());

@@ -624,7 +624,7 @@ bool Connection::push_event(MessageKind kind, Errc reason, Bytes payload) noexce
   header.reason = reason;
   const PushOutcome outcome = services_.journal == nullptr
                                   ? queue_->try_push(header, payload)
-                                  : services_.journal->push(*queue_, header, payload);
+                                  : services_.journal->push_again(*queue_, header, payload);
   return outcome != PushOutcome::full;
 }
 

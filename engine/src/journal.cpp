@@ -23,7 +23,7 @@ constexpr std::string_view kMagic = "zwjrnl1\n";
 // The fields of an event without its blocks, at most, and the run of quiet calls before it.
 constexpr std::size_t kFields_bytes_max = 512;
 constexpr std::size_t kNumber_bytes_max = 10;  // 64 bits, 7 a byte
-constexpr std::size_t kSegment_bytes = std::size_t{8} << 20;
+constexpr std::size_t kSegment_bytes = std::size_t{4} << 20;
 constexpr std::uint64_t kStall_ns_max = 250'000'000;
 // What a clock does once the journal has ended, so that every deadline passes.
 constexpr Instant_ns kAfterEnd_ns = 1'000'000'000;
@@ -179,6 +179,7 @@ bool Journal::begin_writing(JournalEvent event, std::size_t bytes) noexcept {
 
 // Last of all stores of the event, also for the compiler: with its kind it is complete.
 void Journal::commit() noexcept {
+  if (!live_) return;
   ++events_;
   if (event_ == JournalEvent::send) ++sends_;
   if (replaying()) return;
@@ -232,8 +233,7 @@ bool Journal::begin_reading(JournalEvent event) noexcept {
   const JournalEvent there = next();
   event_at_ = at_;
   if (there == JournalEvent::none) {
-    ended_ = true;
-    live_ = false;
+    end();
     return false;
   }
   if (there != event) {
@@ -259,8 +259,9 @@ void Journal::go_back(const Place& place) noexcept {
 }
 
 void Journal::disagree(const std::string& expected, const std::string& got) noexcept {
+  if (!live_) return;
   live_ = false;
-  if (!divergence_) divergence_ = JournalDivergence{events_, event_at_, expected, got};
+  divergence_ = JournalDivergence{events_, event_at_, expected, got};
 }
 
 void Journal::refuse(const char* field) noexcept {
@@ -290,13 +291,13 @@ std::uint64_t Journal::get() noexcept {
     value |= (byte & 0x7f) << shift;
     if ((byte & 0x80) == 0) return value;
   }
-  if (live_) disagree(std::string(name(event_)) + ": a number", "the end of the journal");
+  end_torn();
   return 0;
 }
 
 Bytes Journal::get_bytes(std::size_t bytes) noexcept {
   if (bytes > data_.size() - at_) {
-    if (live_) disagree(std::string(name(event_)) + ": bytes", "the end of the journal");
+    end_torn();
     return {};
   }
   const Bytes there = data_.subspan(at_, bytes);
@@ -401,8 +402,7 @@ Instant_ns Journal::now(Instant_ns live) noexcept {
   if (there != JournalEvent::quiet || run_.clock_reads == 0) {
     event_at_ = at_;
     if (there == JournalEvent::none) {
-      ended_ = true;
-      live_ = false;
+      end();
     } else if (live_) {
       disagree(std::string(name(there)), "a look at the clock");
     }

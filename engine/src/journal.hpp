@@ -86,7 +86,7 @@ class Journal {
   // It is written, or what is replayed still agrees and has not ended.
   [[nodiscard]] bool live() const noexcept { return live_; }
   // Of a replay.
-  [[nodiscard]] bool at_end() const noexcept { return ended_; }
+  [[nodiscard]] bool torn() const noexcept { return torn_; }  // its last event is cut short
   [[nodiscard]] const std::optional<JournalDivergence>& divergence() const noexcept {
     return divergence_;
   }
@@ -180,6 +180,11 @@ class Journal {
   void put_bytes(Bytes bytes) noexcept;
   std::uint64_t get() noexcept;
   Bytes get_bytes(std::size_t bytes) noexcept;
+  void end() noexcept { live_ = false; }
+  void end_torn() noexcept {
+    torn_ = live_;
+    live_ = false;
+  }
   void mix(std::uint64_t call) noexcept { run_.hash = (run_.hash ^ call) * 0x100000001b3; }
 
   bool live_ = true;
@@ -209,7 +214,7 @@ class Journal {
   std::size_t at_ = 0;
   std::size_t event_at_ = 0;
   std::uint64_t run_hash_ = 0;  // that the run must come to
-  bool ended_ = false;
+  bool torn_ = false;
   std::optional<JournalDivergence> divergence_;
 };
 

@@ -119,6 +119,7 @@ JournalReport JournalReplay::report() const {
   JournalReport report;
   report.events = impl_->journal->events();
   report.sends = impl_->journal->sends();
+  report.torn = impl_->journal->torn();
   report.divergence = impl_->journal->divergence();
   if (impl_->user == nullptr) return report;
   report.callbacks = impl_->user->callbacks();
@@ -166,6 +167,7 @@ void JournalReplay::Impl::perform(const RecordedCall& call) noexcept {
       ListenOptions listening;
       listening.address = as_text(call.payload);
       listening.port = static_cast<std::uint16_t>(call.number);
+      listening.limits.message_bytes_max = options.message_bytes_max;
       static_cast<void>(reactor->listen(listening));
       return;
     }

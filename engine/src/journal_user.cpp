@@ -241,8 +241,8 @@ void JournalledCall::end() noexcept {
 // On replay the queue, if there is one, gets what it got then; its reader must keep up.
 PushOutcome JournalUser::push(MessageQueue& queue, const MessageHeader& header,
                               Bytes payload) noexcept {
-  if (!journal_.replaying()) return note_push(queue.try_push(header, payload));
-  const PushOutcome recorded = note_push(PushOutcome::pushed);
+  if (!journal_.replaying()) return note_push(header, queue.try_push(header, payload));
+  const PushOutcome recorded = note_push(header, PushOutcome::pushed);
   if (perform || !journal_.live() || recorded != PushOutcome::pushed) return recorded;
   if (queue.try_push(header, payload) != PushOutcome::pushed)
     journal_.disagree("push: a queue with room", "one that is full");
@@ -252,15 +252,29 @@ PushOutcome JournalUser::push(MessageQueue& queue, const MessageHeader& header,
 PushOutcome JournalUser::push_again(MessageQueue& queue, const MessageHeader& header,
                                     Bytes payload) noexcept {
   if (journal_.replaying()) {
-    if (journal_.live() && journal_.next() != JournalEvent::push) return PushOutcome::full;
+    if (journal_.live() && !next_push_is(header)) return PushOutcome::full;
     return push(queue, header, payload);
   }
   const PushOutcome outcome = queue.try_push(header, payload);
-  return outcome == PushOutcome::full ? outcome : note_push(outcome);
+  return outcome == PushOutcome::full ? outcome : note_push(header, outcome);
 }
 
-PushOutcome JournalUser::note_push(PushOutcome outcome) noexcept {
+// Several connections may wait for room in one turn.
+bool JournalUser::next_push_is(const MessageHeader& header) noexcept {
+  if (journal_.next() != JournalEvent::push) return false;
+  const Journal::Place place = journal_.place();
+  if (!journal_.begin(JournalEvent::push)) return false;
+  const std::uint64_t connection = journal_.given(0);
+  const std::uint64_t epoch = journal_.given(0);
+  if (!journal_.live()) return false;
+  journal_.go_back(place);
+  return connection == header.connection && epoch == header.epoch;
+}
+
+PushOutcome JournalUser::note_push(const MessageHeader& header, PushOutcome outcome) noexcept {
   if (!journal_.begin(JournalEvent::push)) return outcome;
+  journal_.same("connection", header.connection);
+  journal_.same("epoch", header.epoch);
   const std::uint64_t given = journal_.given(static_cast<std::uint64_t>(outcome));
   if (given > static_cast<std::uint64_t>(PushOutcome::too_large)) journal_.refuse("outcome");
   journal_.commit();

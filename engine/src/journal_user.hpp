@@ -123,7 +123,8 @@ class JournalUser {
   void around_high_water(bool begins, Connection&) noexcept;
   void around_drained(bool begins, Connection&) noexcept;
   void note_payload(Bytes payload, std::span<const Bytes> secrets) noexcept;
-  PushOutcome note_push(PushOutcome outcome) noexcept;
+  bool next_push_is(const MessageHeader& header) noexcept;
+  PushOutcome note_push(const MessageHeader& header, PushOutcome outcome) noexcept;
 
   Journal& journal_;
   JournalIo& io_;

@@ -137,7 +137,7 @@ struct Reactor::Impl {
   // A turn.
   bool turn(bool may_wait) noexcept;
   bool noticed_turn(bool may_wait) noexcept;
-  bool work(bool may_wait) noexcept;
+  bool work(bool worked, bool may_wait) noexcept;
   bool reap(bool worked, bool may_wait) noexcept;
   [[nodiscard]] Instant_ns wait_until() noexcept;
   bool drain_outboxes() noexcept;
@@ -401,8 +401,10 @@ void Reactor::Impl::make_slots() {
         },
         [](void* owner, Timer&) noexcept {
           auto& at = *static_cast<Slot*>(owner);
+          auto& reactor = *static_cast<Impl*>(at.reactor);
+          if (reactor.user) reactor.note_deadline(at.close_deadline.deadline_ns());
           at.connection->close_deadline_passed();
-          static_cast<Impl*>(at.reactor)->look(at);
+          reactor.look(at);
         },
         this);
     std::byte* const base = memory.data() + i * slot_bytes(options);
@@ -419,6 +421,7 @@ void Reactor::Impl::make_slots() {
 Reactor::~Reactor() {
   if (impl_ == nullptr) return;
   stop(std::chrono::nanoseconds(0));
+  if (impl_->user && impl_->stopping) impl_->note_stop();
   impl_->stop_deadline_ns = 0;  // of an earlier stop() that was given more time
   while (poll(false)) {
     if (!impl_->setup->has_thread()) impl_->setup->step(false);
@@ -633,7 +636,7 @@ bool Reactor::Impl::turn(bool may_wait) noexcept {
   ++counters.turns;
   if (noticed.load(std::memory_order_relaxed)) [[unlikely]]
     return noticed_turn(may_wait);
-  return work(may_wait);
+  return work(false, may_wait);
 }
 
 // There is a journal, or the end has come.
@@ -642,13 +645,13 @@ bool Reactor::Impl::noticed_turn(bool may_wait) noexcept {
   if (user) journal->enter_user(false);
   if (stop_requested.load(std::memory_order_relaxed) && !stopping && !by_journal) begin_stop();
   const bool news = user && exchange_news();
-  const bool goes_on = work(may_wait && !news);
+  const bool goes_on = work(news, may_wait);
   if (user) journal->enter_user(true);
   return goes_on;
 }
 
-inline bool Reactor::Impl::work(bool may_wait) noexcept {
-  bool worked = drain_outboxes();
+inline bool Reactor::Impl::work(bool worked, bool may_wait) noexcept {
+  worked |= drain_outboxes();
   worked |= take_mail();
   worked |= reap(worked, may_wait);
   worked |= direct ? read_open() : false;
@@ -860,6 +863,7 @@ void Reactor::Impl::choose_take(Slot& slot, std::size_t bytes, Instant_ns began_
       io->now() - began_ns > static_cast<Instant_ns>(options.slow_callback.count())) [[unlikely]] {
     slot.peek_allowed = false;
     ++counters.peeks_switched_off;
+    if (user) note_deadline(began_ns);
   }
   slot.peek = slot.peek_allowed && bytes <= kPeek_bytes_max;
 }
@@ -982,6 +986,7 @@ void Reactor::Impl::begin_stop() noexcept {
 bool Reactor::Impl::stopped() noexcept {
   if (in_use == 0) return true;
   if (io->now() < stop_deadline_ns) return false;
+  if (user) note_deadline(stop_deadline_ns);
   for (auto& slot : slots) {
     if (slot->connection != nullptr && !slot->ending && slot->socket != kNoSocket) {
       // One that ended already waits for room in its queue, to say so: nobody reads it any more.
@@ -1015,6 +1020,7 @@ Address Reactor::Impl::replay_listen(Address address, Callback<Connection&> on_o
   return address;
 }
 
+// A time that is kept, or that was found to have passed: with an event behind it, it is exact.
 void Reactor::Impl::note_deadline(Instant_ns deadline_ns) noexcept {
   if (!journal->begin(detail::JournalEvent::deadline)) return;
   journal->same("deadline", deadline_ns);
@@ -1066,8 +1072,11 @@ bool Reactor::Impl::exchange_news() noexcept {
 }
 
 bool Reactor::Impl::drain_noted() noexcept {
-  if (replaying()) return false;
   std::size_t count = 0;
+  if (replaying()) {
+    for (; journal->next() == detail::JournalEvent::outbox; ++count) replay_outbox();
+    return count != 0;
+  }
   for (std::uint32_t i = 0; i < outbox_count; ++i) {
     count += outboxes[i].outbox->read_batch(
         [&](const OutboxView& view) noexcept { return send_noted(i, view); },
@@ -1130,25 +1139,26 @@ bool Reactor::Impl::replay_news() noexcept {
     if (stopping) end_unarrived();
     return false;
   }
-  for (bool worked = false;; worked = true) {
-    switch (journal->next()) {
-      case detail::JournalEvent::stop: replay_stop(); break;
-      case detail::JournalEvent::outbox: replay_outbox(); break;
-      case detail::JournalEvent::stage: replay_stage(); break;
-      case detail::JournalEvent::arrival: replay_arrival(); break;
-      case detail::JournalEvent::callback:  // before anything was reaped: a post
-        user->begin_callback(detail::JournalCallback::post, {});
-        user->end_callback();
-        break;
-      default: return worked;
-    }
+  if (journal->next() == detail::JournalEvent::stop) replay_stop();
+  bool worked = drain_noted();
+  while (journal->next() == detail::JournalEvent::stage) replay_stage();
+  for (; journal->next() == detail::JournalEvent::arrival; worked = true) replay_arrival();
+  // Before anything was reaped: a post.
+  for (; journal->next() == detail::JournalEvent::callback; worked = true) {
+    user->begin_callback(detail::JournalCallback::post, {});
+    user->end_callback();
   }
+  return worked;
 }
 
 void Reactor::Impl::replay_stop() noexcept {
   if (!journal->begin(detail::JournalEvent::stop)) return;
   stop_after_ns.store(journal->given_signed(0), std::memory_order_relaxed);
   journal->commit();
+  if (stopping) {  // by force: the reactor was destroyed
+    stop_deadline_ns = 0;
+    return;
+  }
   begin_stop();
 }
 

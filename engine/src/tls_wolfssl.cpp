@@ -560,7 +560,9 @@ void TlsStream::watch(detail::Journal& journal, detail::RecordFrames& frames) no
   ZW_ASSERT(impl.done && impl.record_left == 0);
   impl.journal = &journal;
   impl.steady = false;
-  if (journal.replaying()) impl.in_end = 0;
+  // At the front, where a replay puts it: the room behind it is to be the same.
+  std::memmove(impl.in.data(), impl.in.data() + impl.in_begin, ciphertext_pending());
+  impl.in_end -= std::exchange(impl.in_begin, 0);
   const std::size_t waiting = journal.given(ciphertext_pending());
   impl.plaintext_left = journal.given(impl.plaintext_left ? 1 : 0) != 0;
   if (waiting > impl.in.size()) return journal.refuse("ciphertext");

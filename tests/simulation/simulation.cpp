@@ -63,6 +63,11 @@ Simulation::~Simulation() {
   if (!recording_path_.empty()) ::unlink(recording_path_.c_str());
 }
 
+void Simulation::keep_journals(std::string client_path, std::string server_path) {
+  client_journal_ = std::move(client_path);
+  server_journal_ = std::move(server_path);
+}
+
 void Simulation::fail(std::string what) {
   if (failure_.empty()) failure_ = std::move(what);
 }
@@ -115,8 +120,12 @@ bool Simulation::set_up() {
     options.stall_ns_max = 10'000'000'000;
     recorder_.emplace(must(Recorder::open(options)));
   }
-  auto client = Reactor::create(setting_.reactor_options(true), world_.make_reactor_io());
-  auto server = Reactor::create(setting_.reactor_options(false), world_.make_reactor_io());
+  ReactorOptions client_options = setting_.reactor_options(true);
+  ReactorOptions server_options = setting_.reactor_options(false);
+  client_options.journal = client_journal_;
+  server_options.journal = server_journal_;
+  auto client = Reactor::create(client_options, world_.make_reactor_io());
+  auto server = Reactor::create(server_options, world_.make_reactor_io());
   client_ = must(std::move(client));
   server_ = must(std::move(server));
   world_.add(*client_);

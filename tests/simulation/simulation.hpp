@@ -40,6 +40,8 @@ class Simulation {
   [[nodiscard]] testing::SimWorld& world() noexcept { return world_; }
   [[nodiscard]] const Setting& setting() const noexcept { return setting_; }
   testing::SimResult run();
+  // Before run(): both reactors write journals, at these paths.
+  void keep_journals(std::string client_path, std::string server_path);
 
   // --- For endpoints.
   // Only the first counts: what comes after it is its consequence.
@@ -92,6 +94,8 @@ class Simulation {
   Setting setting_;
   testing::SimWorld world_;
   std::string recording_path_;
+  std::string client_journal_;
+  std::string server_journal_;
   std::optional<Recorder> recorder_;
   std::unique_ptr<MessageQueue> queue_;
   std::uint64_t queue_dropped_ = 0;  // by its own account

@@ -39,6 +39,7 @@ struct JournalReport {
   std::uint64_t callbacks = 0;
   std::uint64_t sends = 0;          // calls of send() to the kernel
   std::uint64_t callback_hash = 0;  // over every callback with its arguments, and their order
+  bool torn = false;                // its last event is cut short, and was left out
   std::optional<JournalDivergence> divergence;
 };
 

@@ -12,8 +12,9 @@ namespace zenwire {
 
 //   stopped -> resolving -> connecting -> tls -> upgrading -> authenticating -> restoring -> open
 //                 ^                      (wss)               (if the dialect logs in)        |
+//                 |                                                                          |
 //                 +--- backoff <--- any of them fails, or the connection drops <-------------+
-//                      (0 ns for the first retry after an established drop)
+//                 +<-- the first retry after an established drop, at once <------------------+
 //
 //   any -> closing -> stopped      stop()
 //   any -> stopped                 a fatal error, or no retry left

@@ -1,0 +1,13 @@
+#pragma once
+
+#include <string>
+
+#include "command.hpp"
+
+namespace zenwire::tools {
+
+// zenwire replay --engine: runs the engine over a journal and says what came of it. data_lost when
+// it did something else than the journal holds.
+ExitCode replay_engine(const std::string& file, bool json);
+
+}  // namespace zenwire::tools
