@@ -47,7 +47,7 @@ struct Seen {
   bool second_line;
   std::uint32_t retry;
   std::uint64_t wait_ns;
-  Instant_ns at_ns;
+  std::string detail;
 };
 
 // Lets a scripted peer take what has come and send what it has to.
@@ -115,8 +115,8 @@ class SessionTest : public ::testing::Test {
   }
 
   void on_state(Session&, const SessionTransition& at) noexcept {
-    seen_.push_back(
-        {at.from, at.to, at.reason.code(), at.second_line, at.retry, at.wait_ns, world_.now_ns()});
+    seen_.push_back({at.from, at.to, at.reason.code(), at.second_line, at.retry, at.wait_ns,
+                     std::string(at.reason.detail())});
   }
   void on_message(Session&, const Message& message) noexcept {
     messages_.emplace_back(message.text());

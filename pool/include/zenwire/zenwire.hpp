@@ -12,4 +12,5 @@
 #include <zenwire/engine/recording.hpp>
 #include <zenwire/engine/replay.hpp>
 #include <zenwire/engine/sequence_gate.hpp>
+#include <zenwire/engine/session.hpp>
 #include <zenwire/pool/pool.hpp>

@@ -12,9 +12,8 @@ namespace zenwire {
 
 //   stopped -> resolving -> connecting -> tls -> upgrading -> authenticating -> restoring -> open
 //                 ^                      (wss)               (if the dialect logs in)        |
-//                 |                                                                          |
 //                 +--- backoff <--- any of them fails, or the connection drops <-------------+
-//                 +<-- the first retry after an established drop, at once <------------------+
+//                      (0 ns for the first retry after an established drop)
 //
 //   any -> closing -> stopped      stop()
 //   any -> stopped                 a fatal error, or no retry left
