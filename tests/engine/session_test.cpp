@@ -640,6 +640,25 @@ TEST_F(SessionTest, the_clocks_stop_while_the_user_withholds_reading) {
   EXPECT_EQ(venue_->connections, 1u);
 }
 
+// Binance.
+TEST_F(SessionTest, the_servers_pings_are_its_beats_and_their_end_is_noticed) {
+  testing::SimPeer peer(world_);
+  options_.connect.url = "ws://" + peer.listen().text() + "/";
+  options_.heartbeat = {.kind = HeartbeatKind::server, .interval = seconds(20), .missed_max = 2};
+  make({});
+  session_->start();
+  ASSERT_TRUE(until([&] { return peer.accept(); }));
+  ASSERT_TRUE(until([&] { return pump(peer), peer.answer_upgrade(); }));
+  for (int beat = 0; beat < 10; ++beat) {
+    peer.write(std::string("\x89\x02hi", 4));
+    EXPECT_FALSE(until([&] { return pump(peer), false; }, 15 * kSecond));
+    EXPECT_TRUE(session_->is_open()) << beat;
+  }
+  EXPECT_EQ(session_->heartbeat().answered, 10u);
+  ASSERT_TRUE(until([&] { return pump(peer), count(Errc::heartbeat_missed, S::backoff) == 1; },
+                    70 * kSecond));
+}
+
 TEST_F(SessionTest, a_heartbeat_request_is_answered_at_once_and_is_no_data) {
   options_.heartbeat = {.kind = HeartbeatKind::server, .interval = seconds(10), .missed_max = 2};
   venue_->keeps = true;
