@@ -26,6 +26,14 @@ void log_warnings(void* context, std::string_view line) noexcept {
   if (line.substr(0, 8) == "warning:") log_everything(context, line);
 }
 
+// More than an engine takes by default, for a command does not know how many clients with large
+// messages come; as many as a gigabyte of addresses holds.
+std::uint32_t large_buffers(std::uint64_t message_bytes_max) {
+  constexpr std::uint64_t kAddresses_bytes = std::uint64_t{1} << 30;
+  return static_cast<std::uint32_t>(
+      std::clamp<std::uint64_t>(kAddresses_bytes / message_bytes_max, 4, 32));
+}
+
 }  // namespace
 
 void ReactorFlags::add_to(CLI::App& app) {
@@ -49,7 +57,8 @@ ReactorOptions ReactorFlags::reactor_options(std::uint32_t connections_max) cons
   options.connections_max = connections_max;
   options.message_bytes_max = message_bytes_max;
   options.journal = journal;
-  // The pages of the large buffers are only needed when a large message comes.
+  options.large_buffers = large_buffers(message_bytes_max);
+  // Their pages are only needed when a large message comes.
   options.prefault = false;
   options.log = verbose ? Callback<std::string_view>(log_everything, nullptr)
                         : Callback<std::string_view>(log_warnings, nullptr);

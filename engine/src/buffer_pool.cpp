@@ -58,7 +58,8 @@ BufferPool::BufferPool(MappedMemory memory, std::size_t buffer_bytes, std::uint3
     : memory_(std::move(memory)),
       buffer_bytes_(buffer_bytes),
       home_(std::make_unique<std::uint32_t[]>(buffers)),
-      out_(std::make_unique<bool[]>(buffers)) {
+      out_(std::make_unique<bool[]>(buffers)),
+      purpose_(std::make_unique<LeaseFor[]>(buffers)) {
   ZW_ASSERT(buffer_bytes > 0 && buffers > 0);
   ZW_ASSERT(memory_.bytes() >= buffers * stride_bytes(buffer_bytes));
   statistics_.buffers = buffers;
@@ -75,11 +76,24 @@ BufferPool::~BufferPool() {
   allow(memory_.data(), memory_.bytes());
 }
 
-std::byte* BufferPool::lease() noexcept {
+bool BufferPool::may_lease(LeaseFor purpose) noexcept {
+  if (exhausted()) return false;
+  if (purpose == LeaseFor::delivering || statistics_.buffers == 1) return true;
+  const std::uint32_t held = held_for(LeaseFor::receiving) + held_for(LeaseFor::sending);
+  if (keeps_one_for_delivering() && held + 2 > statistics_.buffers) return false;
+  const std::uint32_t kept = keeps_one_for_delivering() ? 2 : 1;
+  return held_for(purpose) + kept < statistics_.buffers;
+}
+
+std::byte* BufferPool::lease(LeaseFor purpose) noexcept {
   guard_.check();
-  if (exhausted()) [[unlikely]]
-    return refuse();
+  if (!may_lease(purpose)) [[unlikely]] {
+    ++statistics_.exhausted;
+    return nullptr;
+  }
   const std::uint32_t index = home_[free_count() - 1];
+  purpose_[index] = purpose;
+  ++held_for(purpose);
   ZW_ASSERT(!out_[index]);
   out_[index] = true;
   ++statistics_.leased;
@@ -94,6 +108,7 @@ void BufferPool::give_back(std::byte* buffer) noexcept {
   const std::uint32_t index = index_of(buffer);
   ZW_ASSERT(out_[index]);
   out_[index] = false;
+  --held_for(purpose_[index]);
   --statistics_.in_use;
   home_[free_count() - 1] = index;
   forbid(buffer, stride_bytes(buffer_bytes_));

@@ -90,6 +90,7 @@ void Connection::open(detail::Established& parts) noexcept {
               .deflate_growth_bytes_max = static_cast<std::uint32_t>(
                   limits.message_bytes_max / kDeflateGrowthFraction + kDeflateGrowth_bytes),
               .validate_utf8 = limits.validate_utf8});
+  if (parts.opened.deflate) services_.large.expect_inflating();
   tls_ = parts.tls ? &*parts.tls : nullptr;
   observed_ = recorder_ != nullptr || services_.journal != nullptr;
   enter(ConnectionState::open);
@@ -184,10 +185,11 @@ void Connection::process() noexcept {
     return;
   if (!retry_stalled() || !retry_inflate()) return;
   backlog_ = true;  // until everything complete has been delivered
-  do {
-    if (!deliver_window()) return;
-  } while (refill());
-  backlog_ = refill_blocked_;
+  bool delivered = true;
+  while ((delivered = deliver_window()) && refill()) continue;
+  if (delivered) backlog_ = refill_blocked_;
+  if (window_.base() != own_receive_.data()) [[unlikely]]
+    return_window();
 }
 
 // False while the message that the queue refused is still refused.
@@ -319,10 +321,11 @@ bool Connection::inflate(Message& message) noexcept {
   return true;
 }
 
-// The message waits in the window for a large buffer to come home. Not if the window is one itself:
-// two connections that each hold one and want another would wait for each other.
+// The message waits in the window for a large buffer to come home. Not if the window is one itself
+// and none is kept for this: two connections that each hold one and want another would wait for
+// each other.
 void Connection::wait_to_inflate() noexcept {
-  if (window_.base() != own_receive_.data()) {
+  if (window_.base() != own_receive_.data() && !services_.large.keeps_one_for_delivering()) {
     fail_protocol(Errc::large_buffers_exhausted, CloseCode::try_again_later);
     return;
   }
@@ -411,7 +414,7 @@ bool Connection::ensure_room() noexcept {
 bool Connection::grow(std::size_t wanted_bytes) noexcept {
   ZW_ASSERT(wanted_bytes <= services_.large.buffer_bytes());
   ZW_ASSERT(window_.base() == own_receive_.data());
-  std::byte* buffer = services_.large.lease();
+  std::byte* buffer = services_.large.lease(LeaseFor::receiving);
   if (buffer == nullptr) {
     if (!waits_for_large_) ++counters_.waits_for_large_buffer;
     waits_for_large_ = true;
@@ -421,6 +424,14 @@ bool Connection::grow(std::size_t wanted_bytes) noexcept {
   services_.unrecorded.flush();
   window_.relocate(buffer, services_.large.buffer_bytes());
   return true;
+}
+
+// A large buffer is for those who need it: a connection that is paused, or whose peer says no more,
+// would keep it from them.
+void Connection::return_window() noexcept {
+  if (stalled_ || inflate_waits_) return;  // the message that waits lies there
+  if (discard_) window_ = ReceiveWindow(window_.base(), window_.capacity());
+  if (discard_ || reader_.wanted_bytes(window_) <= own_receive_.size()) shrink();
 }
 
 // Back into the connection's own buffer, once what is left fits with room to spare.

@@ -8,6 +8,7 @@
 // stops until one comes home. The last one returned is the first to go out again, while it is in
 // the cache.
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -26,6 +27,14 @@ struct BufferPoolOptions {
   // Without prefault a buffer's pages fault in as they are first used (1.4 us each), and stay.
   MappedMemoryOptions memory = {};
 };
+
+// What a buffer is leased for. Received messages hold theirs until the peer has sent all of them,
+// sent ones until the peer has read them. If either could take every buffer, two peers that both
+// send more than the other has room for would wait for each other for ever, and so would
+// connections that each hold half a message and owe an answer. So each leaves one to the other; and
+// where messages are inflated, both leave one for that, which is out only while a message is
+// delivered. (A pool of fewer buffers than that keeps what it can.)
+enum class LeaseFor : std::uint8_t { delivering, receiving, sending };
 
 struct BufferPoolStatistics {
   std::uint32_t buffers = 0;
@@ -49,14 +58,14 @@ class BufferPool {
   BufferPool& operator=(const BufferPool&) = delete;
   ~BufferPool();
 
-  // A buffer of buffer_bytes(), aligned to a cache line, or null when all are out. Its content is
-  // unspecified.
-  [[nodiscard]] std::byte* lease() noexcept;
-  // The same, but never the last one, if there are several: for those who hold it until a peer
-  // reads. If what waits to be sent took all, nothing could be received, and two peers that both
-  // send more than the other has room for would wait for each other for ever.
-  [[nodiscard]] std::byte* lease_spare() noexcept {
-    return statistics_.buffers > 1 && free_count() == 1 ? refuse() : lease();
+  // A buffer of buffer_bytes(), aligned to a cache line, or null when all are out but those that
+  // are kept for others. Its content is unspecified.
+  [[nodiscard]] std::byte* lease(LeaseFor purpose = LeaseFor::delivering) noexcept;
+  // From now on messages are inflated.
+  void expect_inflating() noexcept { inflating_ = true; }
+  // Whether there is always one for delivering once that of another message is home.
+  [[nodiscard]] bool keeps_one_for_delivering() const noexcept {
+    return inflating_ && statistics_.buffers > 2;
   }
   [[nodiscard]] bool exhausted() const noexcept { return free_count() == 0; }
   // Takes back what lease() gave; anything else asserts.
@@ -75,11 +84,6 @@ class BufferPool {
  private:
   static constexpr std::size_t kLine_bytes = 64;
 
-  std::byte* refuse() noexcept {
-    ++statistics_.exhausted;
-    return nullptr;
-  }
-
   [[nodiscard]] std::uint32_t free_count() const noexcept {
     return statistics_.buffers - statistics_.in_use;
   }
@@ -87,12 +91,19 @@ class BufferPool {
     return memory_.data() + index * stride_bytes(buffer_bytes_);
   }
   [[nodiscard]] std::uint32_t index_of(const std::byte* buffer) const noexcept;
+  [[nodiscard]] std::uint32_t& held_for(LeaseFor purpose) noexcept {
+    return held_[static_cast<std::size_t>(purpose)];
+  }
+  [[nodiscard]] bool may_lease(LeaseFor purpose) noexcept;
 
   MappedMemory memory_;
   std::size_t buffer_bytes_;
   // [0, free_count()) are the indices of the buffers that are home.
   std::unique_ptr<std::uint32_t[]> home_;
   std::unique_ptr<bool[]> out_;
+  std::unique_ptr<LeaseFor[]> purpose_;  // of those that are out
+  std::array<std::uint32_t, 3> held_{};  // by purpose
+  bool inflating_ = false;
   BufferPoolStatistics statistics_;
   ThreadGuard guard_;
 };

@@ -251,6 +251,7 @@ class Connection {
   bool refill_tls() noexcept;
   bool ensure_room() noexcept;
   bool grow(std::size_t wanted_bytes) noexcept;
+  void return_window() noexcept;
   void shrink() noexcept;
   void fail_protocol(Errc error, std::uint16_t code) noexcept;
   Errc send_message(Opcode opcode, Bytes payload, std::span<const Bytes> secrets) noexcept;

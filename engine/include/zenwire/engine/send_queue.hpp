@@ -3,7 +3,7 @@
 // SendQueue: the bytes of one connection that wait for the kernel, contiguous.
 //
 // It lives in the connection's own buffer; what does not fit goes into a large one, leased from the
-// reactor's pool (not its last one) until everything has been written. Thread: the reactor's. Cost:
+// reactor's pool until everything has been written. Thread: the reactor's. Cost:
 // two indices; a move of the waiting bytes when the tail has run into the end, at most once per
 // buffer's length.
 
@@ -60,7 +60,7 @@ class SendQueue {
     std::size_t capacity = capacity_;
     if (capacity - waiting < bytes) {
       if (base_ != own_ || large_.buffer_bytes() < waiting + bytes) return false;
-      to = large_.lease_spare();
+      to = large_.lease(LeaseFor::sending);
       if (to == nullptr) return false;
       capacity = large_.buffer_bytes();
     }
