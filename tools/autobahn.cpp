@@ -38,6 +38,13 @@ struct AutobahnFlags {
     reactor.add_to(app);
   }
 
+  // A fuzzing server does one thing at a time: it answers the request for the report when it has
+  // written that of 500 cases. What the user sets comes later and wins.
+  void be_patient() {
+    client.settings.insert(client.settings.begin(),
+                           {"upgrade_timeout_ms=600000", "open_timeout_ms=600000"});
+  }
+
   // What is wrong with it, or nothing.
   std::string read_cases(const std::string& text) {
     const char* end = text.data() + text.size();
@@ -241,6 +248,7 @@ ExitCode autobahn_main(Arguments arguments) {
                    "autobahn ws://127.0.0.1:9001 --agent zenwire --deflate");
   flags.add_to(line.options());
   if (const auto code = line.parse(arguments)) return *code;
+  flags.be_patient();
   return run(flags);
 }
 

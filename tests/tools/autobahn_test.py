@@ -2,6 +2,7 @@
 
 import json
 import struct
+import threading
 
 import peer
 import process
@@ -72,6 +73,13 @@ class Autobahn(CommandTest):
         self.assertEqual([target.split("&")[0] for target in fuzzer.targets],
                          ["/getCaseCount", "/runCase?case=2", "/runCase?case=3",
                           "/updateReports?agent=zenwire"])
+
+    def test_a_deadline_of_the_user_wins(self):
+        answered = threading.Event()
+        with peer.Peer(lambda client: answered.wait(60)) as server:
+            done = run("autobahn", server.url(), "--option", "upgrade_timeout_ms=1", expect=1)
+            answered.set()
+        self.assertIn(b"upgrade_timeout", done.stderr)
 
     def test_no_server(self):
         with peer.Peer(lambda client: None) as server:
