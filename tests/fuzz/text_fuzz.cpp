@@ -61,7 +61,7 @@ void decode_base64(Bytes bytes) {
   require(encoded == text);
 }
 
-// A text is valid however it is cut.
+// A text is valid however it is cut, and whichever kernel looks at it.
 void validate(Bytes bytes, std::size_t cut) {
   Utf8Validator whole;
   const bool valid = whole.feed(bytes) && whole.finish();
@@ -70,6 +70,7 @@ void validate(Bytes bytes, std::size_t cut) {
   const bool valid_in_parts =
       parts.feed(bytes.first(first)) && parts.feed(bytes.subspan(first)) && parts.finish();
   require(valid == valid_in_parts);
+  require(valid == detail::is_utf8_scalar(bytes));
 }
 
 }  // namespace
