@@ -25,6 +25,10 @@ PEERS = {
 }
 
 
+# By what is agreed of permessage-deflate, so that several codes are tried.
+CLOSE_CODES = {"none": 1000, "full": 3999, "narrow": 4001}
+
+
 def lacks(peer):
     if peer == "ws":
         return not (shutil.which("node") and pathlib.Path(NODE_MODULES, "node_modules", "ws").exists())
@@ -48,7 +52,7 @@ class Interop(unittest.TestCase):
         cls.directory.cleanup()
 
     def options(self, tls, deflate, **more):
-        return json.dumps({"deflate": deflate, "modules": NODE_MODULES, "ca": None, "cert": None, "key": None, **more})
+        return json.dumps({"deflate": deflate, "code": CLOSE_CODES[deflate], "modules": NODE_MODULES, "ca": None, "cert": None, "key": None, **more})
 
     def need(self, peer):
         if lacks(peer):
@@ -61,7 +65,7 @@ class Interop(unittest.TestCase):
         ca = str(pathlib.Path(self.directory.name) / f"own-{peer}-{tls}-{deflate}.pem")
         command = [ZENWIRE, "echo-server", "--port", "0"]
         command += ["--tls", "--ca-out", ca] if tls else []
-        command += ["--deflate"] if deflate else []
+        command += [] if deflate == "none" else ["--deflate"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
             try:
                 url = server.stdout.readline().strip()
@@ -80,15 +84,16 @@ class Interop(unittest.TestCase):
                 port = server.stdout.readline().strip()
                 client = [ZENWIRE, "autobahn", f"{'wss' if tls else 'ws'}://localhost:{port}"]
                 client += ["--ca", self.cert] if tls else []
-                client += ["--deflate"] if deflate else []
+                client += ["--subprotocol", "one", "--subprotocol", "two"]
+                client += [] if deflate == "none" else ["--deflate"]
                 subprocess.run(client, check=True, timeout=LIMIT_S)
                 self.assertEqual(server.wait(timeout=LIMIT_S), 0)
             finally:
                 server.terminate()
 
 
-for at in itertools.product(PEERS, (False, True), (False, True)):
-    label = f"{at[0]}_{'tls' if at[1] else 'plain'}_{'deflate' if at[2] else 'no_deflate'}"
+for at in itertools.product(PEERS, (False, True), CLOSE_CODES):
+    label = f"{at[0]}_{'tls' if at[1] else 'plain'}_deflate_{at[2]}"
     setattr(Interop, f"test_{label}_as_client", lambda self, at=at: self.peer_is_client(*at))
     setattr(Interop, f"test_{label}_as_server", lambda self, at=at: self.peer_is_server(*at))
 

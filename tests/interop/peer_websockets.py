@@ -6,12 +6,14 @@ import ssl
 import sys
 
 import websockets
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory, ServerPerMessageDeflateFactory
 
-SIZES = [0, 1, 125, 126, 127, 1000, 65535, 65536, 70000, 1000000]
+SIZES = [0, 1, 125, 126, 127, 1000, 65535, 65536, 70000, 1000000, 4 << 20]
 
 
 def text_of(size, index):
-    return "".join(chr(97 + (i * 7 + index) % 26) for i in range(size))
+    period = "".join(chr(97 + (i * 7 + index) % 26) for i in range(26))
+    return (period * (size // 26 + 1))[:size]
 
 
 def messages():
@@ -21,32 +23,37 @@ def messages():
     yield "\u00e9\u4e16\U0001f680" * 1000
 
 
-async def exchange(socket, deflate):
-    assert bool(socket.extensions) == deflate, socket.extensions
+def parts_of(message):
+    parts = min(len(message), 500)
+    return [message[at * len(message) // parts:(at + 1) * len(message) // parts] for at in range(parts)]
+
+
+async def exchange(socket, options):
+    assert bool(socket.extensions) == (options["deflate"] != "none"), socket.extensions
     pong = await socket.ping(b"beat")
     for index, message in enumerate(messages()):
         if index % 3 == 0 and len(message) > 1:
-            half = len(message) // 2
-            await socket.send([message[:half], message[half:]])  # fragments
+            await socket.send(parts_of(message))  # fragments
         else:
             await socket.send(message)
         echoed = await socket.recv()
         assert echoed == message, f"message {index} differs"
     await asyncio.wait_for(pong, 20)
-    await socket.close(1000, "all came back")
-    assert socket.close_code == 1000, socket.close_code
+    await socket.close(options["code"], "all came back")
+    assert socket.close_code == options["code"], socket.close_code
 
 
-def compression(options):
-    if not options["deflate"]:
-        return {"compression": None}
-    return {"compression": "deflate"}
+def compression(options, factory):
+    if options["deflate"] == "narrow":
+        return {"extensions": [factory(True, True, 9, 10)], "compression": None}
+    return {"compression": "deflate" if options["deflate"] == "full" else None}
 
 
 async def client(options):
     context = ssl.create_default_context(cafile=options["ca"]) if options["ca"] else None
-    async with websockets.connect(options["url"], ssl=context, max_size=None, **compression(options)) as socket:
-        await exchange(socket, options["deflate"])
+    async with websockets.connect(options["url"], ssl=context, max_size=None,
+                                  **compression(options, ClientPerMessageDeflateFactory)) as socket:
+        await exchange(socket, options)
 
 
 async def server(options):
@@ -62,7 +69,8 @@ async def server(options):
             if socket.path == "/getCaseCount":
                 await socket.send("2")
             elif socket.path.startswith("/runCase"):
-                await exchange(socket, options["deflate"])
+                assert socket.subprotocol == "two", socket.subprotocol
+                await exchange(socket, options)
                 done.append(1)
             else:
                 await socket.close(1000)
@@ -72,7 +80,8 @@ async def server(options):
                 outcome.set_exception(error)
             raise
 
-    async with websockets.serve(handle, "127.0.0.1", 0, ssl=context, max_size=None, **compression(options)) as serving:
+    async with websockets.serve(handle, "127.0.0.1", 0, ssl=context, max_size=None, subprotocols=["two"],
+                                **compression(options, ServerPerMessageDeflateFactory)) as serving:
         print(serving.sockets[0].getsockname()[1], flush=True)
         assert await outcome
 
