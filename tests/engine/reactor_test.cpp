@@ -470,6 +470,7 @@ TEST(Reactor, AnOutboxSendsFromAnotherThreadInOrder) {
   ASSERT_TRUE(outbox.has_value());
   std::vector<std::uint64_t> refused;
   const auto on_refused = [&](const OutboxRefusal& refusal) noexcept {
+    EXPECT_EQ(refusal.reason, Errc::connection_unknown);
     refused.push_back(refusal.tag);
   };
   ASSERT_TRUE(
