@@ -22,18 +22,18 @@ function(zenwire_test name)
     ENVIRONMENT "${zenwire_test_environment}")
 endfunction()
 
-# zenwire_fuzz(<name> [LINK <lib>...] [RUNS <n>])
+# zenwire_fuzz(<name> SOURCES <file>... [LINK <lib>...] [RUNS <n>])
 #
-# A program around LLVMFuzzerTestOneInput in <name>_fuzz.cpp. Every preset replays its corpus, which is in corpus/<name>
+# A program around LLVMFuzzerTestOneInput. Every preset replays its corpus, which is in corpus/<name>
 # beside it. The fuzz preset also builds it with libFuzzer; there ctest runs it for a fixed number of inputs from a fixed
 # seed, which finds what is shallow and repeats exactly. tools/fuzz runs it for longer. The target fuzzers is all of them.
 function(zenwire_fuzz name)
-  cmake_parse_arguments(FUZZ "" "RUNS" "LINK" ${ARGN})
+  cmake_parse_arguments(FUZZ "" "RUNS" "SOURCES;LINK" ${ARGN})
   if(NOT FUZZ_RUNS)
     set(FUZZ_RUNS 50000)
   endif()
   set(corpus ${CMAKE_CURRENT_SOURCE_DIR}/corpus/${name})
-  add_executable(fuzz_${name}_replay ${name}_fuzz.cpp replay.cpp)
+  add_executable(fuzz_${name}_replay ${FUZZ_SOURCES} replay.cpp)
   target_link_libraries(fuzz_${name}_replay PRIVATE ${FUZZ_LINK} zenwire_warnings)
   add_test(NAME fuzz_${name}_replay COMMAND fuzz_${name}_replay ${corpus})
   set_tests_properties(fuzz_${name}_replay PROPERTIES LABELS fuzz TIMEOUT 120 ENVIRONMENT "${zenwire_test_environment}")
@@ -43,7 +43,7 @@ function(zenwire_fuzz name)
   if(NOT TARGET fuzzers)
     add_custom_target(fuzzers)
   endif()
-  add_executable(fuzz_${name} ${name}_fuzz.cpp)
+  add_executable(fuzz_${name} ${FUZZ_SOURCES})
   add_dependencies(fuzzers fuzz_${name} fuzz_${name}_replay)
   target_link_libraries(fuzz_${name} PRIVATE ${FUZZ_LINK} zenwire_warnings)
   target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)

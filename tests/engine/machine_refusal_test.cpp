@@ -156,12 +156,15 @@ TEST(RefusedStart, memory_that_is_not_there) {
 
 Errc code_of_connecting(const std::string& url) {
   auto reactor = make_reactor();
+  ConnectOptions options;
+  options.url = url;
+  options.deadlines.connect = std::chrono::milliseconds(50);
   Errc code = Errc::ok;
   const auto on_failed = [&](Connection&, const OpenFailure& failure) noexcept {
     code = failure.error.code();
   };
   using OnFailed = Callback<Connection&, const OpenFailure&>;
-  const auto id = reactor->connect({.url = url}, {.on_failed = OnFailed::to(on_failed)});
+  const auto id = reactor->connect(options, {.on_failed = OnFailed::to(on_failed)});
   EXPECT_TRUE(id.has_value());
   EXPECT_TRUE(run_until(*reactor, [&] { return code != Errc::ok; }));
   return code;
@@ -175,6 +178,28 @@ TEST(RefusedSocket, a_place_that_cannot_be_reached) {
 // A link-local address without its link.
 TEST(RefusedSocket, an_address_that_means_nothing) {
   EXPECT_EQ(name(code_of_connecting("ws://[fe80::1]/")), name(Errc::connect_failed));
+}
+
+// A listener whose queue of connections is full answers no more.
+TEST(RefusedSocket, a_server_that_does_not_answer) {
+  const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t bytes = sizeof address;
+  auto* const any = reinterpret_cast<sockaddr*>(&address);
+  ASSERT_EQ(::bind(listener, any, bytes), 0);
+  ASSERT_EQ(::listen(listener, 0), 0);
+  ASSERT_EQ(::getsockname(listener, any, &bytes), 0);
+  std::vector<int> waiting;
+  for (int i = 0; i < 4; ++i) {
+    waiting.push_back(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    static_cast<void>(::connect(waiting.back(), any, bytes));
+  }
+  const std::string url = "ws://127.0.0.1:" + std::to_string(ntohs(address.sin_port)) + "/";
+  EXPECT_EQ(name(code_of_connecting(url)), name(Errc::connect_timeout));
+  for (const int socket : waiting) ::close(socket);
+  ::close(listener);
 }
 
 // TEST-NET-1 (RFC 5737) is nobody's address.

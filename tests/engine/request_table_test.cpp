@@ -245,6 +245,24 @@ TEST_F(RequestTableTest, a_lost_connection_ends_its_requests_at_once_and_says_wh
   EXPECT_EQ(ended.size(), 3u);
 }
 
+TEST(RequestReasons, go_with_their_outcomes) {
+  RequestTable table{{.requests_max = 4, .late_for_ns = 1'000}};
+  std::vector<Errc> reasons;
+  const auto on_end = [&](const RequestEnd& end) noexcept { reasons.push_back(end.reason); };
+  const auto begin = [&](int id, Instant_ns deadline_ns, std::uint64_t stream_bytes) {
+    const auto callback = Callback<const RequestEnd&>::to(on_end);
+    return table.begin({id, MethodId::other, deadline_ns, callback}, {kFirst, stream_bytes, 100});
+  };
+  ASSERT_EQ(begin(1, 500, 0).code, Errc::ok);
+  table.expire(500);
+  ASSERT_TRUE(table.cancel(begin(2, kNever_ns, 0).handle, 600));
+  ASSERT_EQ(begin(3, kNever_ns, 0).code, Errc::ok);
+  ASSERT_EQ(begin(4, kNever_ns, 200).code, Errc::ok);
+  table.connection_lost(kFirst, 101);
+  EXPECT_EQ(reasons, (std::vector<Errc>{Errc::request_timed_out, Errc::request_cancelled,
+                                        Errc::request_outcome_unknown, Errc::request_not_sent}));
+}
+
 TEST_F(RequestTableTest, a_lost_connections_ids_are_free_at_once) {
   ASSERT_EQ(begin(1, 10).code, Errc::ok);
   ASSERT_EQ(begin(2).code, Errc::ok);

@@ -52,7 +52,8 @@ class Interop(unittest.TestCase):
         cls.directory.cleanup()
 
     def options(self, tls, deflate, **more):
-        return json.dumps({"deflate": deflate, "code": CLOSE_CODES[deflate], "modules": NODE_MODULES, "ca": None, "cert": None, "key": None, **more})
+        return json.dumps({"deflate": deflate, "code": CLOSE_CODES[deflate], "modules": NODE_MODULES,
+                           "ca": None, "cert": None, "key": None, **more})
 
     def need(self, peer):
         if lacks(peer):
