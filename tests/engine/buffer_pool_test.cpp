@@ -120,6 +120,47 @@ TEST(BufferPoolDeath, ForbidsTouchingABufferThatIsHome) {
 }
 #endif
 
+// How many of a pool each purpose can hold at most, when nothing else is out.
+std::vector<std::byte*> take_all(BufferPool& pool, LeaseFor purpose) {
+  std::vector<std::byte*> out;
+  while (std::byte* buffer = pool.lease(purpose)) out.push_back(buffer);
+  return out;
+}
+void give_all_back(BufferPool& pool, const std::vector<std::byte*>& out) {
+  for (std::byte* buffer : out) pool.give_back(buffer);
+}
+
+struct Shares {
+  std::uint32_t buffers;
+  bool inflating;
+  std::size_t receiving_max;
+  std::size_t sending_left;  // once receiving holds all that it may
+};
+
+TEST(BufferPool, leaves_one_for_each_other_purpose) {
+  constexpr Shares kRows[] = {{1, false, 1, 0}, {2, false, 1, 1}, {4, false, 3, 1},
+                              {1, true, 1, 0},  {2, true, 1, 1},  {3, true, 1, 1},
+                              {4, true, 2, 1},  {32, true, 30, 1}};
+  for (const Shares& row : kRows) {
+    const auto pool = make_pool(128, row.buffers);
+    if (row.inflating) pool->expect_inflating();
+    const auto receiving = take_all(*pool, LeaseFor::receiving);
+    const auto sending = take_all(*pool, LeaseFor::sending);
+    const auto delivering = take_all(*pool, LeaseFor::delivering);
+    EXPECT_EQ(receiving.size(), row.receiving_max) << row.buffers;
+    EXPECT_EQ(sending.size(), row.sending_left) << row.buffers;
+    EXPECT_EQ(receiving.size() + sending.size() + delivering.size(), row.buffers);
+    EXPECT_EQ(pool->keeps_one_for_delivering(), !delivering.empty()) << row.buffers;
+    give_all_back(*pool, receiving);
+    give_all_back(*pool, sending);
+    give_all_back(*pool, delivering);
+    // The other way round it is the same.
+    const auto first = take_all(*pool, LeaseFor::sending);
+    EXPECT_EQ(first.size(), row.receiving_max) << row.buffers;
+    give_all_back(*pool, first);
+  }
+}
+
 RC_GTEST_PROP(BufferPoolModel, LeasesEachBufferToOneAtATime,
               (const std::vector<std::uint8_t>& steps)) {
   const std::uint32_t buffers = *rc::gen::inRange<std::uint32_t>(1, 9);
