@@ -120,6 +120,7 @@ void Session::Impl::ended(Line& line, Connection& connection, const Closed& clos
   if (was_active && !options.restore_subscriptions && state_before == SessionState::open)
     registry.unsubscribe_all();
   release(line, connection.counters().bytes_sent);
+  if (line.connection || line.state != state_before) return rearm();  // a handler stopped, started
   if (stopping) {
     if (!was_active && line.state != SessionState::stopped)
       set_state(line, SessionState::stopped, closed.error);

@@ -589,6 +589,54 @@ TEST_F(SessionTest, stop_ends_it_from_every_state) {
   }
 }
 
+TEST_F(SessionTest, stop_from_within_the_end_of_a_request_is_the_end) {
+  open();
+  struct Stopper {
+    Session& session;
+    int ends = 0;
+    void on_end(const RequestEnd&) noexcept {
+      ++ends;
+      session.stop(seconds(0));
+    }
+  } stopper{*session_};
+  for (const char* id : {"1000001", "1000002"}) {
+    const std::string text = std::string("{\"id\":") + id + R"(,"method":"hold"})";
+    ASSERT_EQ(session_
+                  ->request({.id = RequestId(std::int64_t{std::atoi(id)}),
+                             .on_end = Callback<const RequestEnd&>::to<&Stopper::on_end>(stopper)},
+                            as_bytes(text))
+                  .code,
+              Errc::ok);
+  }
+  venue_->drop_all();
+  ASSERT_TRUE(until([&] { return stopped(); }));
+  run_for(10 * kSecond);
+  EXPECT_EQ(stopper.ends, 2);
+  EXPECT_TRUE(stopped());
+  EXPECT_EQ(venue_->connections, 1u);
+}
+
+TEST_F(SessionTest, stop_and_start_from_within_a_state_handler_are_obeyed) {
+  make();
+  struct Stopper {
+    int backoffs = 0;
+    void on_state(Session& session, const SessionTransition& at) noexcept {
+      if (at.to != S::backoff || ++backoffs > 1) return;
+      session.stop(seconds(0));
+      session.start();
+    }
+  } stopper;
+  static_cast<void>(session_->on_state.add(
+      Callback<Session&, const SessionTransition&>::to<&Stopper::on_state>(stopper)));
+  session_->start();
+  ASSERT_TRUE(until([&] { return session_->is_open(); }));
+  venue_->drop_all();
+  ASSERT_TRUE(until([&] { return session_->counters().restores == 2; }));
+  run_for(10 * kSecond);
+  EXPECT_EQ(venue_->connections, 2u);
+  EXPECT_EQ(stopper.backoffs, 1);
+}
+
 // --- Heartbeats.
 
 TEST_F(SessionTest, a_ping_gives_the_true_round_trip_time) {
