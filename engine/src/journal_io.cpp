@@ -87,15 +87,15 @@ void JournalIo::submit_cancel(Completion& target) noexcept {
   journal_.commit();
 }
 
-// The reactor dials and accepts nothing itself: these are the set-up thread's.
+// The reactor dials, accepts and resolves nothing itself: these are the set-up thread's alone.
 void JournalIo::submit_connect(Completion&, Socket, const Address&) noexcept {
-  ZW_ASSERT(!"a reactor's Io connects nothing");
+  ZW_ASSERT(false);
 }
 void JournalIo::submit_accept(Completion&, Socket) noexcept {
-  ZW_ASSERT(!"a reactor's Io accepts nothing");
+  ZW_ASSERT(false);
 }
 void JournalIo::submit_resolve(Completion&, ResolveRequest&) noexcept {
-  ZW_ASSERT(!"a reactor's Io resolves nothing");
+  ZW_ASSERT(false);
 }
 
 std::size_t JournalIo::reap(std::span<Reaped> out, Instant_ns wait_until_ns) noexcept {
