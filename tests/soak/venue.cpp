@@ -8,6 +8,12 @@ namespace zenwire::soak {
 using namespace std::chrono_literals;
 using testing::Script;
 
+namespace {
+
+constexpr auto kSilence = 2s;
+
+}  // namespace
+
 Behaviour Behaviour::draw(testing::Random& random) {
   Behaviour drawn;
   drawn.ending = random.chance_ppm(500'000) ? Ending::client_close
@@ -92,7 +98,8 @@ testing::Script Venue::ending(Ending how) {
     case Ending::end_of_stream: return testing::Disconnect::end_of_stream();
     case Ending::mid_frame: return testing::Disconnect::mid_frame();
     case Ending::reset: return testing::Disconnect::reset();
-    case Ending::silence: return testing::Disconnect::silence();
+    case Ending::silence:  // the socket goes when the client has long given it up
+      return testing::Disconnect::silence().then(Script().delay(kSilence).reset());
     case Ending::client_close:
     case Ending::refused: break;
   }

@@ -77,7 +77,8 @@ class Script {
   Script& end();
   // RST at once: the client may lose what it has not read.
   Script& reset();
-  // Half open: nothing is read, nothing sent, and nobody says so, until the server stops.
+  // Half open: nothing is read, nothing sent, and nobody says so, until a later reset() or the end
+  // of the server.
   Script& go_silent();
 
   // All of `other` behind this.
