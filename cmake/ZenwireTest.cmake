@@ -10,6 +10,9 @@ target_include_directories(zenwire_test_main PUBLIC ${PROJECT_SOURCE_DIR}/tests/
 # Only here, so that every other object is the same wherever the tree lies (for those who cache compilations).
 target_compile_definitions(zenwire_test_main PRIVATE ZENWIRE_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
 
+# The programs that tools/coverage runs: those of the floors that it reports.
+add_custom_target(coverage_tests)
+
 function(zenwire_test name)
   cmake_parse_arguments(TEST "" "TIMEOUT" "SOURCES;LINK;LABELS" ${ARGN})
   if(NOT TEST_TIMEOUT)
@@ -17,6 +20,9 @@ function(zenwire_test name)
   endif()
   add_executable(${name} ${TEST_SOURCES})
   target_link_libraries(${name} PRIVATE ${TEST_LINK} zenwire_warnings zenwire_test_main rapidcheck)
+  if("codec" IN_LIST TEST_LABELS OR "engine" IN_LIST TEST_LABELS)
+    add_dependencies(coverage_tests ${name})
+  endif()
   add_test(NAME ${name} COMMAND ${name} --gtest_brief=1)
   set_tests_properties(${name} PROPERTIES LABELS "${TEST_LABELS}" TIMEOUT ${TEST_TIMEOUT} SKIP_RETURN_CODE 77
     ENVIRONMENT "${zenwire_test_environment}")

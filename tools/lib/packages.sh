@@ -37,6 +37,7 @@ test nginx-light          /usr/sbin/nginx
 test openssl              openssl
 test nodejs               node
 test npm                  npm
+ci   gcovr                gcovr
 ci   git                  git
 ci   clang-16             clang++-16
 ci   libclang-rt-16-dev   /usr/lib/llvm-16/lib/clang/16/lib/linux/libclang_rt.fuzzer-x86_64.a
