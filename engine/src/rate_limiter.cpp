@@ -78,7 +78,8 @@ CreditBucket::CreditBucket(const BucketSpec& spec, Instant_ns now_ns) noexcept
       refill_(units_of(spec).refill),
       period_ns_(units_of(spec).tick_ns),
       refilled_ns_(now_ns),
-      recover_ns_(spec.recover_ns) {
+      recover_ns_(spec.recover_ns),
+      stepped_(spec.refill == Refill::stepped) {
   ZW_ASSERT(spec.credits_max > 0 && spec.credits_max <= kUnits_max / unit_ && refill_ > 0);
   level_ = full_ = spec.credits_max * unit_;
   reserve_ = spec.reserve_credits * unit_;
@@ -86,7 +87,7 @@ CreditBucket::CreditBucket(const BucketSpec& spec, Instant_ns now_ns) noexcept
 
 void CreditBucket::accrue(Instant_ns to_ns) noexcept {
   if (to_ns < refilled_ns_ || to_ns - refilled_ns_ < period_ns_) return;
-  if (period_ns_ == 1) {
+  if (!stepped_) {
     add(to_ns - refilled_ns_);
     refilled_ns_ = to_ns;
     return;
@@ -145,14 +146,14 @@ void CreditBucket::throttled(Instant_ns now_ns, Instant_ns retry_after_ns) noexc
   if (retry_after_ns != 0) {
     blocked_until_ns_ = std::max(blocked_until_ns_, now_ns + retry_after_ns);
     // The server said when there will be room again: a step falls there.
-    const Instant_ns step_ns = period_ns_ == 1 ? 0 : std::min(period_ns_, blocked_until_ns_);
+    const Instant_ns step_ns = stepped_ ? std::min(period_ns_, blocked_until_ns_) : 0;
     refilled_ns_ = std::max(refilled_ns_, blocked_until_ns_ - step_ns);
   }
   recover_at_ns_ = std::max(now_ns, blocked_until_ns_) + recover_ns_;
 }
 
 void CreditBucket::align(Instant_ns instant_ns) noexcept {
-  if (period_ns_ == 1) return;
+  if (!stepped_) return;
   const Instant_ns last_ns = instant_ns - std::min(instant_ns, period_ns_);
   refilled_ns_ = std::max(last_ns, blocked_until_ns_ - std::min(blocked_until_ns_, period_ns_));
 }

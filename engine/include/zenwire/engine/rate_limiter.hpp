@@ -124,6 +124,7 @@ class CreditBucket {
   Instant_ns recover_at_ns_ = kNever_ns;
   Instant_ns recover_ns_;
   std::uint32_t share_ = kShares;
+  bool stepped_;
 };
 
 // What one request takes from each bucket of its limiter.
