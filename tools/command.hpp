@@ -32,5 +32,6 @@ ExitCode echo_server_main(Arguments arguments);
 ExitCode autobahn_main(Arguments arguments);
 ExitCode doctor_main(Arguments arguments);
 ExitCode demo_main(Arguments arguments);
+ExitCode stats_main(Arguments arguments);
 
 }  // namespace zenwire::tools

@@ -53,6 +53,7 @@ struct DemoFlags {
   double duration_s = 10;
   std::string recording = "zenwire-demo.jsonl";
   std::string report = "zenwire-demo.html";
+  std::string stats;  // the name of the telemetry page
   int core = -1;
   bool json = false;
   bool appends = false;
@@ -97,6 +98,9 @@ void DemoFlags::add_to(CLI::App& app) {
   app.add_option("--report", report, "the HTML report; empty: none")
       ->type_name("FILE")
       ->capture_default_str();
+  app.add_option("--stats", stats,
+                 "publish counters and latency under this name, for zenwire stats")
+      ->type_name("NAME");
   app.add_option("--core", core, "run the reactor on this core")->check(CLI::NonNegativeNumber);
   app.add_flag("--json", json, "print the result as one JSON object");
 }
@@ -131,7 +135,6 @@ class DemoClient {
   DemoClient(Reactor& reactor, const DemoFlags& flags)
       : reactor_(reactor),
         flags_(flags),
-        latency_(std::make_unique<LatencyRecorder>()),
         end_(Callback<Timer&>::to<&DemoClient::on_duration>(*this)) {}
   ~DemoClient() { reactor_.cancel(end_); }
 
@@ -156,7 +159,7 @@ class DemoClient {
 
   Reactor& reactor_;
   const DemoFlags& flags_;
-  std::unique_ptr<LatencyRecorder> latency_;
+  LatencyRecorder* latency_ = nullptr;  // in the reactor's telemetry page
   ConnectionId id_;
   std::string transport_;
   std::uint64_t messages_ = 0;
@@ -174,7 +177,10 @@ class DemoClient {
 
 Result<void> DemoClient::start(const ConnectOptions& options, MessageQueue& queue,
                                Recorder& recorder) {
-  reactor_.measure_into(latency_.get());
+  const auto latency = reactor_.telemetry().add_latency("since receive");
+  if (!latency) return tl::unexpected(latency.error());
+  latency_ = *latency;
+  reactor_.measure_into(latency_);
   const auto id = reactor_.connect(
       options,
       {.on_open = Callback<Connection&>::to<&DemoClient::on_open>(*this),
@@ -369,6 +375,7 @@ Result<void> Demo::prepare() {
   options.idle = cores.spare ? Idle::spin : Idle::spin_then_block;
   options.connections_max = 1;
   options.message_bytes_max = kMessage_bytes_max;
+  options.telemetry_name = flags.stats;
   options.log = Callback<std::string_view>([](void*, std::string_view line) noexcept {
     std::fprintf(stderr, "zenwire: %.*s\n", static_cast<int>(line.size()), line.data());
   });

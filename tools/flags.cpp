@@ -47,6 +47,8 @@ void ReactorFlags::add_to(CLI::App& app) {
   app.add_option("--journal", journal,
                  "write all that comes in, above TLS, for `zenwire replay --engine`")
       ->type_name("FILE");
+  app.add_option("--stats", stats, "publish counters under this name, for zenwire stats")
+      ->type_name("NAME");
   app.add_flag("-v,--verbose", verbose, "say on standard error what happens");
 }
 
@@ -57,6 +59,7 @@ ReactorOptions ReactorFlags::reactor_options(std::uint32_t connections_max) cons
   options.connections_max = connections_max;
   options.message_bytes_max = message_bytes_max;
   options.journal = journal;
+  options.telemetry_name = stats;
   options.large_buffers = large_buffers(message_bytes_max);
   // Their pages are only needed when a large message comes.
   options.prefault = false;

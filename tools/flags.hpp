@@ -24,6 +24,7 @@ struct ReactorFlags {
   bool verbose = false;
   std::string journal;
   std::uint64_t message_bytes_max = std::uint64_t{16} << 20;
+  std::string stats;  // the name of the telemetry page
 
   void add_to(CLI::App& app);
   // `connections_max`: how many the command may hold at a time.

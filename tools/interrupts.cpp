@@ -1,5 +1,6 @@
 #include "interrupts.hpp"
 
+#include <algorithm>
 #include <array>
 #include <csignal>
 #include <cstdint>
@@ -25,6 +26,21 @@ Interrupts::Interrupts() {
 
 Interrupts::~Interrupts() {
   ::close(signals_);
+}
+
+bool Interrupts::wait_for(std::chrono::duration<double> time) noexcept {
+  using std::chrono::steady_clock;
+  const auto end = steady_clock::now() + std::chrono::duration_cast<steady_clock::duration>(time);
+  for (;;) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - steady_clock::now());
+    pollfd ready{signals_, POLLIN, 0};
+    const int count = ::poll(&ready, 1, static_cast<int>(std::max<std::int64_t>(left.count(), 0)));
+    if (count == 0) return false;
+    signalfd_siginfo info{};
+    if (count < 0 || ::read(signals_, &info, sizeof info) != sizeof info) continue;
+    caught_.store(static_cast<int>(info.ssi_signo), std::memory_order_release);
+    return true;
+  }
 }
 
 StopOnSignal::StopOnSignal(Interrupts& interrupts, Reactor& reactor,

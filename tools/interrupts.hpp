@@ -28,6 +28,9 @@ class Interrupts {
   // Any thread: the first signal that came, or 0.
   [[nodiscard]] int caught() const noexcept { return caught_.load(std::memory_order_acquire); }
 
+  // For a command without a reactor: waits for a signal; true when one came before the time was up.
+  bool wait_for(std::chrono::duration<double> time) noexcept;
+
  private:
   friend class StopOnSignal;
   int signals_ = -1;

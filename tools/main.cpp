@@ -27,6 +27,7 @@ constexpr std::array kCommands = {
     Entry{"autobahn", "run an Autobahn fuzzing server's cases as its client", autobahn_main},
     Entry{"doctor", "what of this machine is right, what costs latency, how to mend it",
           doctor_main},
+    Entry{"stats", "what a running process counts, printed or served to Prometheus", stats_main},
     Entry{"demo", "a verified TLS market stream across the whole engine, measured", demo_main},
 };
 

@@ -273,6 +273,17 @@ constexpr Row kRows[] = {
      "the rate limit has no credits left for the request; nothing was sent",
      "wait as long as time_until() says"},
 
+    {Errc::telemetry_name_in_use, C::invalid_option, "telemetry_name_in_use",
+     "a running process publishes its statistics under that name", "choose another name"},
+    {Errc::telemetry_full, C::limit_exceeded, "telemetry_full",
+     "the telemetry page has no room for another block", "raise telemetry_bytes"},
+    {Errc::telemetry_not_found, C::invalid_option, "telemetry_not_found",
+     "no process publishes statistics under that name",
+     "start it with a telemetry name (zenwire COMMAND --stats NAME)"},
+    {Errc::telemetry_malformed, C::protocol_violation, "telemetry_malformed",
+     "a file is no telemetry page that this build can read",
+     "use the zenwire command of the process's own version"},
+
     {Errc::pool_no_member, C::overloaded, "pool_no_member",
      "no member of the pool took the request; nothing was sent",
      "look at the members' views: which are closed, barred or ejected"},

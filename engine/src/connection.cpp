@@ -57,12 +57,14 @@ void Connection::enter(ConnectionState state) noexcept {
 }
 
 Connection::Connection(detail::ConnectionServices& services, ConnectionId id, Role role,
-                       MutableBytes receive, MutableBytes send) noexcept
+                       MutableBytes receive, MutableBytes send,
+                       ConnectionCounters* counters) noexcept
     : services_(services),
       reader_(role, FrameLimits{}),
       window_(receive.data(), receive.size()),
       role_(role),
       send_queue_(send.data(), send.size(), services.large),
+      counters_(counters != nullptr ? *counters : own_counters_),
       id_(id),
       own_receive_(receive) {
   ZW_ASSERT(!receive.empty() && !send.empty());
@@ -618,6 +620,7 @@ bool Connection::finish() noexcept {
       !push_event(MessageKind::closed, closed.error.code(), as_bytes(closed.reason)))
     return false;
   finished_ = true;
+  end_ = {closed.error.code(), closed.code, closed.clean};
   enter(ConnectionState::closed);
   if (recorder_ != nullptr) record_closed(closed);
   on_closed(*this, closed);

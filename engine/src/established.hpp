@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include <zenwire/codec/deflate.hpp>
@@ -20,6 +21,7 @@ namespace zenwire::detail {
 struct Established {
   Socket socket = kNoSocket;
   Limits limits;
+  std::string label;  // for telemetry: where to, without secrets
   std::uint64_t close_timeout_ns = 0;
   Opened opened;
   std::optional<TlsStream> tls;

@@ -20,6 +20,7 @@
 #include "journal_options.hpp"
 #include "journal_user.hpp"
 #include "setup.hpp"
+#include "telemetry_fields.hpp"
 
 namespace zenwire {
 namespace {
@@ -87,6 +88,7 @@ struct Slot {
   std::uint32_t open_index = 0;
 
   std::uint32_t index;
+  TelemetryBlock<ConnectionCounters> counters;
   Dial dial;
   MutableBytes receive_memory;
   MutableBytes send_memory;
@@ -111,10 +113,11 @@ struct AttachedOutbox {
 
 struct Reactor::Impl {
   Impl(Reactor* reactor, const ReactorOptions& reactor_options, std::unique_ptr<Io> reactor_io,
-       std::unique_ptr<BufferPool> large_pool, MappedMemory buffer_memory);
+       std::unique_ptr<BufferPool> large_pool, MappedMemory buffer_memory,
+       std::unique_ptr<TelemetryPage> telemetry_page, ReactorCounters& reactor_counters);
   ~Impl();
   void watch(detail::Journal& watching);
-  void make_slots();
+  Result<void> make_slots();
   void make_setup(std::unique_ptr<Io> setup_io, bool start_thread);
 
   // Connections.
@@ -156,6 +159,7 @@ struct Reactor::Impl {
   void look(Slot& slot) noexcept;
   void read_again(Slot& slot) noexcept;
   void end(Slot& slot) noexcept;
+  void count_end(const Connection& connection) noexcept;
   void expire_timers(bool worked) noexcept;
 
   // Hooks of connections, completions, timers.
@@ -234,7 +238,8 @@ struct Reactor::Impl {
   std::size_t outbox_count = 0;     // attached
   std::size_t outboxes_polled = 0;  // the same, or none where a journal sees to them
 
-  ReactorCounters counters;
+  std::unique_ptr<TelemetryPage> telemetry;
+  ReactorCounters& counters;
   Instant_ns idle_since_ns = 0;
   bool stopping = false;
   Instant_ns stop_deadline_ns = kNever_ns;
@@ -255,7 +260,8 @@ struct Reactor::Impl {
 
 Reactor::Impl::Impl(Reactor* reactor, const ReactorOptions& reactor_options,
                     std::unique_ptr<Io> reactor_io, std::unique_ptr<BufferPool> large_pool,
-                    MappedMemory buffer_memory)
+                    MappedMemory buffer_memory, std::unique_ptr<TelemetryPage> telemetry_page,
+                    ReactorCounters& reactor_counters)
     : self(*reactor),
       options(reactor_options),
       io(std::move(reactor_io)),
@@ -271,7 +277,9 @@ Reactor::Impl::Impl(Reactor* reactor, const ReactorOptions& reactor_options,
                .frame_scratch = scratch,
                .flush = Callback<Connection&>::to<&Impl::flush>(*this),
                .attention = Callback<Connection&>::to<&Impl::attend>(*this)},
-      timers(options.connections_max + kUserTimers_max) {
+      timers(options.connections_max + kUserTimers_max),
+      telemetry(std::move(telemetry_page)),
+      counters(reactor_counters) {
   if (!options.log) options.log = Callback<std::string_view>(&log_to_stderr, nullptr);
 }
 
@@ -319,6 +327,15 @@ std::size_t large_bytes(const ReactorOptions& options) noexcept {
   return message + message / 8 + message / 32 + kLargeSlack_bytes;
 }
 
+// Room for the reactor's own blocks and its connections', and for what users add.
+TelemetryOptions telemetry_options(const ReactorOptions& options) {
+  constexpr std::size_t kBlock_bytes =
+      sizeof(ReactorCounters) + sizeof(ConnectionCounters) + telemetry::kBlockAlignment_bytes;
+  return {.name = options.telemetry_name,
+          .data_bytes = (options.connections_max + 1) * kBlock_bytes + options.telemetry_bytes,
+          .entries_max = options.connections_max + 512};
+}
+
 Result<void> pin_to_core(int core) {
   cpu_set_t cores;
   CPU_ZERO(&cores);
@@ -359,6 +376,11 @@ Result<std::unique_ptr<Reactor>> Reactor::create(const ReactorOptions& options, 
   if (options.lock_memory && ::mlockall(MCL_CURRENT | MCL_FUTURE) != 0) {
     return fail(Errc::memory_lock_refused, std::string("mlockall: ") + std::strerror(errno), errno);
   }
+  auto telemetry = TelemetryPage::create(telemetry_options(options));
+  if (!telemetry) return tl::unexpected<Error>(telemetry.error());
+  const auto counters = (*telemetry)->add<ReactorCounters>("reactor", detail::kReactorFields);
+  if (!counters) return tl::unexpected<Error>(counters.error());
+  (*telemetry)->set_label(counters->entry, "");
   std::unique_ptr<detail::Journal> own_journal;
   if (!options.journal.empty() && ios.journal == nullptr) {
     auto journal = detail::create_journal(options);
@@ -367,11 +389,15 @@ Result<std::unique_ptr<Reactor>> Reactor::create(const ReactorOptions& options, 
   }
   detail::Journal* const journal = own_journal != nullptr ? own_journal.get() : ios.journal;
   std::unique_ptr<Reactor> reactor(new Reactor);
-  reactor->impl_ = std::make_unique<Impl>(reactor.get(), options, std::move(ios.reactor),
-                                          std::move(*large), std::move(*memory));
+  reactor->impl_ =
+      std::make_unique<Impl>(reactor.get(), options, std::move(ios.reactor), std::move(*large),
+                             std::move(*memory), std::move(*telemetry), *counters->data);
   reactor->impl_->own_journal = std::move(own_journal);
   if (journal != nullptr) reactor->impl_->watch(*journal);
-  reactor->impl_->make_slots();
+  if (auto made = reactor->impl_->make_slots(); !made) {
+    reactor->impl_.reset();
+    return tl::unexpected<Error>(made.error());
+  }
   reactor->impl_->make_setup(std::move(ios.setup), ios.start_setup_thread);
   return reactor;
 }
@@ -387,7 +413,7 @@ void Reactor::Impl::make_setup(std::unique_ptr<Io> setup_io, bool start_thread) 
   if (start_thread) setup->start();
 }
 
-void Reactor::Impl::make_slots() {
+Result<void> Reactor::Impl::make_slots() {
   for (std::uint32_t i = 0; i < options.connections_max; ++i) {
     auto slot = std::make_unique<Slot>(
         i,
@@ -410,12 +436,16 @@ void Reactor::Impl::make_slots() {
     std::byte* const base = memory.data() + i * slot_bytes(options);
     slot->receive_memory = {base, options.receive_buffer_bytes};
     slot->send_memory = {base + padded(options.receive_buffer_bytes), options.send_buffer_bytes};
+    auto block = telemetry->add<ConnectionCounters>("connection", detail::kConnectionFields);
+    if (!block) return tl::unexpected<Error>(block.error());
+    slot->counters = *block;
     slots.push_back(std::move(slot));
     free_slots.push_back(options.connections_max - 1 - i);
   }
   for (auto* list : {&open_slots, &ready_slots, &ready_now, &attention_slots, &attention_now}) {
     list->reserve(options.connections_max);
   }
+  return {};
 }
 
 Reactor::~Reactor() {
@@ -436,8 +466,11 @@ Slot* Reactor::Impl::take_slot(Role role) noexcept {
   free_slots.pop_back();
   ++in_use;
   ZW_ASSERT(slot.connection == nullptr && slot.socket == kNoSocket);
-  slot.connection = new (slot.storage)
-      Connection(services, {slot.index, ++epoch_last}, role, slot.receive_memory, slot.send_memory);
+  *slot.counters.data = {};
+  if (role == Role::client) ++counters.connect_attempts;
+  slot.connection =
+      new (slot.storage) Connection(services, {slot.index, ++epoch_last}, role, slot.receive_memory,
+                                    slot.send_memory, slot.counters.data);
   if (user) user->watch(*slot.connection);
   slot.peek = slot.peek_allowed = true;
   slot.ending = slot.flushing = slot.reread = slot.peer_ended = false;
@@ -479,6 +512,7 @@ void Reactor::Impl::release_when_idle(Slot& slot) noexcept {
 }
 
 void Reactor::Impl::release(Slot& slot) noexcept {
+  telemetry->set_label(slot.counters.entry, "", false);
   if (slot.socket != kNoSocket) io->close(slot.socket);
   slot.socket = kNoSocket;
   slot.connection->~Connection();
@@ -561,6 +595,7 @@ void Reactor::Impl::take_attempt(Attempt& attempt) noexcept {
     slot->socket = attempt.established.socket;
   }
   ++counters.connections_failed;
+  counters.last_error_code = static_cast<std::uint64_t>(attempt.failure.error.code());
   slot->attempt = &attempt;
   slot->connection->on_failed(*slot->connection, attempt.failure);
   slot->ending = true;
@@ -583,6 +618,7 @@ void Reactor::Impl::open(Slot& slot, Attempt& attempt) noexcept {
   open_slots.push_back(&slot);
   ++counters.connections_opened;
   if (user) user->io().opened(slot.socket, slot.index, arriving);
+  telemetry->set_label(slot.counters.entry, attempt.established.label);
   choose_forms();
   slot.connection->open(attempt.established);
   if (attempt.role == Role::server) accepted(*slot.connection, attempt.on_accepted);
@@ -934,7 +970,7 @@ void Reactor::Impl::end(Slot& slot) noexcept {
     return;
   }
   slot.ending = true;
-  ++counters.connections_closed;
+  count_end(*slot.connection);
   timers.cancel(slot.close_deadline);
   Slot* const last = open_slots.back();
   open_slots[slot.open_index] = last;
@@ -943,6 +979,16 @@ void Reactor::Impl::end(Slot& slot) noexcept {
   choose_forms();
   if (open_slots.empty()) setup->keep_keys_fresh(false);
   release_when_idle(slot);
+}
+
+void Reactor::Impl::count_end(const Connection& connection) noexcept {
+  const ConnectionEnd& end = connection.how_it_ended();
+  ++counters.connections_closed;
+  if (!end.clean) ++counters.connections_lost;
+  counters.last_close_code = end.code;
+  counters.last_error_code = static_cast<std::uint64_t>(end.error);
+  counters.messages_received += connection.counters().messages_received;
+  counters.messages_sent += connection.counters().messages_sent;
 }
 
 // --- Sending.
@@ -1383,6 +1429,9 @@ const ReactorOptions& Reactor::options() const noexcept {
 }
 Io& Reactor::io() noexcept {
   return *impl_->io;
+}
+TelemetryPage& Reactor::telemetry() noexcept {
+  return *impl_->telemetry;
 }
 
 }  // namespace zenwire

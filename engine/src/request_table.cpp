@@ -4,6 +4,7 @@
 #include <zenwire/codec/json_string.hpp>
 #include <zenwire/engine/request_table.hpp>
 
+#include "telemetry_fields.hpp"
 #include "text_hash.hpp"
 
 namespace zenwire {
@@ -53,13 +54,15 @@ RequestTable::RequestTable(const RequestTableOptions& options)
       histograms_max_(std::max<std::uint16_t>(options.histograms_max, 1)),
       slots_(std::make_unique<Slot[]>(options.requests_max)),
       places_(std::make_unique<std::uint32_t[]>(mask_ + 1)),
-      histograms_(std::make_unique<MethodHistogram[]>(histograms_max_)),
+      histograms_(std::make_unique<MethodHistogram*[]>(histograms_max_)),
+      own_histograms_(std::make_unique<MethodHistogram[]>(histograms_max_)),
       deadlines_(options.requests_max) {
   ZW_ASSERT(options.requests_max > 0 && options.requests_max <= (1U << 24));
   ZW_ASSERT(options.id_key.size() <= id_key_.size());
   std::memcpy(id_key_.data(), options.id_key.data(), options.id_key.size());
   id_key_bytes_ = static_cast<std::uint8_t>(options.id_key.size());
   std::fill_n(places_.get(), mask_ + 1, kNone);
+  for (std::size_t i = 0; i < histograms_max_; ++i) histograms_[i] = &own_histograms_[i];
   for (std::uint32_t i = 0; i < requests_max_; ++i) {
     slots_[i].table = this;
     slots_[i].index = i;
@@ -129,6 +132,26 @@ std::uint32_t RequestTable::waiting(ConnectionId connection) const noexcept {
   return count;
 }
 
+Result<void> RequestTable::publish(TelemetryPage& page, const MethodTable& methods,
+                                   std::string_view label) {
+  ZW_ASSERT(counters_->begun == 0);
+  const auto counters = page.add<RequestCounters>("requests", detail::kRequestFields);
+  if (!counters) return tl::unexpected<Error>(counters.error());
+  page.set_label(counters->entry, label);
+  counters_ = counters->data;
+  const std::size_t count = std::min<std::size_t>(methods.count(), histograms_max_);
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::string_view method = methods.name(static_cast<MethodId>(i));
+    const auto histogram = page.add_histogram<MethodHistogram::kPrecision_bits>(
+        "round_trip",
+        {method.substr(0, telemetry::kFieldName_bytes_max), telemetry::FieldKind::ticks});
+    if (!histogram) return tl::unexpected<Error>(histogram.error());
+    page.set_label(histogram->entry, label);
+    histograms_[i] = histogram->data;
+  }
+  return {};
+}
+
 // --- Beginning.
 
 RequestBegun RequestTable::begin(const Request& request, const RequestStart& start) noexcept {
@@ -145,13 +168,13 @@ Errc RequestTable::check(const Request& request, ConnectionId connection) noexce
   if (known != kNone) {
     Slot& slot = slots_[known];
     if (slot.state == State::waiting || slot.connection == connection) {
-      ++counters_.duplicates_refused;
+      ++counters_->duplicates_refused;
       return Errc::request_id_in_use;
     }
     release(slot);
   }
   if (make_room()) return Errc::ok;
-  ++counters_.full_refused;
+  ++counters_->full_refused;
   return Errc::requests_exhausted;
 }
 
@@ -182,7 +205,7 @@ RequestTable::Slot& RequestTable::enter(const Request& request,
   places_[place_of(slot.id)] = slot.index;
   if (request.deadline_ns != kNever_ns) deadlines_.arm(slot.deadline, request.deadline_ns);
   ++waiting_;
-  ++counters_.begun;
+  ++counters_->begun;
   return slot;
 }
 
@@ -190,7 +213,7 @@ void RequestTable::withdraw(RequestHandle handle) noexcept {
   Slot* const slot = slot_of(handle);
   ZW_ASSERT(slot != nullptr);
   --waiting_;
-  --counters_.begun;
+  --counters_->begun;
   release(*slot);
 }
 
@@ -272,7 +295,7 @@ void RequestTable::end_early(Slot& slot, RequestOutcome outcome, Errc reason,
   const Callback<const RequestEnd&> on_end = slot.on_end;
   const RequestEnd end = end_of(slot, outcome, reason);
   --waiting_;
-  ++counters_.ended[static_cast<std::size_t>(outcome)];
+  ++counters_->ended[static_cast<std::size_t>(outcome)];
   remember(slot, now_ns);
   on_end(end);
 }
@@ -303,7 +326,7 @@ AnswerMatch RequestTable::receive(ConnectionId connection, Bytes message,
   if (!id.is_valid()) return AnswerMatch::none;
   const std::uint32_t index = places_[place_of(id)];
   if (index == kNone || slots_[index].connection != connection) {
-    ++counters_.unmatched_ids;
+    ++counters_->unmatched_ids;
     return AnswerMatch::none;
   }
   if (slots_[index].state == State::ended) [[unlikely]]
@@ -321,9 +344,9 @@ void RequestTable::answered(Slot& slot, Bytes message, const JsonRpcHead& head,
   end.answer = message;
   end.head = head;
   end.round_trip_ticks = ticks > slot.ticks ? ticks - slot.ticks : 0;
-  histograms_[histogram_of(slot.method)].record(end.round_trip_ticks);
+  histograms_[histogram_of(slot.method)]->record(end.round_trip_ticks);
   --waiting_;
-  ++counters_.ended[static_cast<std::size_t>(end.outcome)];
+  ++counters_->ended[static_cast<std::size_t>(end.outcome)];
   release(slot);
   on_end(end);
 }
@@ -336,7 +359,7 @@ AnswerMatch RequestTable::answered_late(Slot& slot, Bytes message, const JsonRpc
   end.answer = message;
   end.head = head;
   end.round_trip_ticks = ticks > slot.ticks ? ticks - slot.ticks : 0;
-  ++counters_.late_answers;
+  ++counters_->late_answers;
   release(slot);
   if (!on_late) return AnswerMatch::none;
   on_late(end);
@@ -370,7 +393,7 @@ void RequestTable::end_doomed(Slot& slot, RequestOutcome outcome, Errc reason) n
   const RequestEnd end = end_of(slot, outcome, reason);
   const Callback<const RequestEnd&> on_end = slot.on_end;
   --waiting_;
-  ++counters_.ended[static_cast<std::size_t>(outcome)];
+  ++counters_->ended[static_cast<std::size_t>(outcome)];
   set_free(slot);
   on_end(end);
 }

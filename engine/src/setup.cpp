@@ -355,6 +355,7 @@ void Attempt::succeed() noexcept {
   established.opened.upgrade_ns = setup_.io_->now() - stage_started_ns_;
   established.opened.remote = remote_;
   established.opened.local = setup_.io_->local_address(established.socket);
+  established.label = role == Role::client ? url_.printable() : remote_.text();
   established.limits = options_.limits;
   established.close_timeout_ns = nanoseconds(options_.deadlines.close);
   const Bytes leftover = opening_->leftover();

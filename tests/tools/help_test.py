@@ -3,7 +3,8 @@
 import process
 from process import CommandTest, run
 
-COMMANDS = ["connect", "record", "replay", "serve", "echo-server", "autobahn", "doctor", "demo"]
+COMMANDS = ["connect", "record", "replay", "serve", "echo-server", "autobahn", "doctor", "demo",
+            "stats"]
 
 
 class Help(CommandTest):

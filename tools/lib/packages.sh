@@ -18,6 +18,7 @@ base libsimdjson-dev      /usr/include/simdjson.h
 base zlib1g-dev           /usr/include/zlib.h
 base libcli11-dev         /usr/include/CLI/CLI.hpp
 base libtomlplusplus-dev  /usr/include/toml++/toml.h
+base libcpp-httplib-dev   /usr/include/httplib.h
 base libexpected-dev      /usr/include/tl/expected.hpp
 base libxxhash-dev        /usr/include/xxhash.h
 tls  dpkg-dev             dpkg-source

@@ -155,6 +155,12 @@ enum class Errc : std::uint16_t {
   request_outcome_unknown,
   rate_limited,
 
+  // Telemetry pages.
+  telemetry_name_in_use,
+  telemetry_full,
+  telemetry_not_found,
+  telemetry_malformed,
+
   // The pool.
   pool_no_member,
 

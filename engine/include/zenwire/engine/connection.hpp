@@ -68,6 +68,13 @@ struct Closed {
   bool by_peer = false;                       // the peer's close frame came first
 };
 
+// The same without what dies with the callback.
+struct ConnectionEnd {
+  Errc error = Errc::ok;
+  std::uint16_t code = CloseCode::no_status;
+  bool clean = false;
+};
+
 enum class ConnectionState : std::uint8_t { opening, open, closing, closed };
 std::string_view name(ConnectionState state) noexcept;
 
@@ -179,6 +186,8 @@ class Connection {
   void record_to(Recorder* recorder) noexcept;
   [[nodiscard]] const ConnectionCounters& counters() const noexcept { return counters_; }
   [[nodiscard]] std::size_t unsent_bytes() const noexcept { return send_queue_.size(); }
+  // After on_closed has run.
+  [[nodiscard]] const ConnectionEnd& how_it_ended() const noexcept { return end_; }
   // Facts of the set-up: addresses, subprotocol, TLS, the server's headers, time per stage.
   // Asserts that it has opened.
   [[nodiscard]] const Opened& opened() const noexcept;
@@ -191,8 +200,9 @@ class Connection {
 
   // `receive` and `send` are the connection's own buffers; kReadPadding_bytes after `receive` may
   // be read.
+  // `counters` is where it counts, zero at first: in a telemetry page; null for its own.
   Connection(detail::ConnectionServices& services, ConnectionId id, Role role, MutableBytes receive,
-             MutableBytes send) noexcept;
+             MutableBytes send, ConnectionCounters* counters = nullptr) noexcept;
   // The set-up is done. `parts` outlives the connection. Runs on_open.
   void open(detail::Established& parts) noexcept;
 
@@ -308,7 +318,7 @@ class Connection {
   bool above_high_water_ = false;
   std::uint32_t corks_ = 0;
   SendQueue send_queue_;
-  ConnectionCounters counters_;
+  ConnectionCounters& counters_;
 
   // The closing handshake.
   bool close_sent_ = false;
@@ -326,6 +336,7 @@ class Connection {
   std::array<char, kControlPayload_bytes_max> close_reason_{};
   std::array<std::byte, kControlPayload_bytes_max> owed_{};
   Error error_;
+  ConnectionEnd end_;
 
   ConnectionId id_;
   detail::Established* parts_ = nullptr;
@@ -333,6 +344,7 @@ class Connection {
   MutableBytes own_receive_;
   std::byte* inflated_ = nullptr;  // a leased large buffer that holds the message being delivered
   Message stalled_message_;
+  ConnectionCounters own_counters_;  // where there is no telemetry page
 };
 
 }  // namespace zenwire

@@ -145,6 +145,11 @@ struct ReactorOptions {
   // journal.hpp. Empty: none, and it costs nothing. An older journal there is replaced.
   std::string journal{};
 
+  // Publishes the counters under this name: `zenwire stats NAME` reads them. Empty: keeps them to
+  // itself. `telemetry_bytes`: room for blocks beside the reactor's and the connections' own.
+  std::string telemetry_name{};
+  std::size_t telemetry_bytes = std::size_t{4} << 20;
+
   // One line about what the engine runs on (ring, crypto, core), and warnings; null is standard
   // error. Cold.
   Callback<std::string_view> log{};

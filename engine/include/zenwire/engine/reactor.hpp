@@ -26,16 +26,22 @@
 #include <zenwire/engine/latency.hpp>
 #include <zenwire/engine/message_queue.hpp>
 #include <zenwire/engine/options.hpp>
+#include <zenwire/engine/telemetry_page.hpp>
 #include <zenwire/engine/timer_queue.hpp>
 
 namespace zenwire {
 
 // Counts since the start; written by the reactor's thread only.
 struct ReactorCounters {
-  std::uint64_t turns = 0;  // of the loop
+  std::uint64_t turns = 0;             // of the loop
+  std::uint64_t connect_attempts = 0;  // calls of connect() that began
   std::uint64_t connections_opened = 0;
   std::uint64_t connections_failed = 0;
   std::uint64_t connections_closed = 0;
+  std::uint64_t connections_lost = 0;  // of the closed ones: those that ended without a handshake
+  std::uint64_t last_close_code = 0;   // 1006 for a lost one
+  std::uint64_t last_error_code = 0;   // the Errc of the last connection that ended or failed
+  // Of connections that have ended; an open one counts its own.
   std::uint64_t messages_received = 0;
   std::uint64_t messages_sent = 0;
   std::uint64_t bytes_received = 0;
@@ -141,6 +147,8 @@ class Reactor {
   [[nodiscard]] std::uint32_t connections_open() const noexcept;
   [[nodiscard]] const ReactorOptions& options() const noexcept;
   [[nodiscard]] Io& io() noexcept;
+  // Where the counters live: add blocks of your own at set-up.
+  [[nodiscard]] TelemetryPage& telemetry() noexcept;
 
   Reactor(const Reactor&) = delete;
   Reactor& operator=(const Reactor&) = delete;

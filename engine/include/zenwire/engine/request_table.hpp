@@ -37,6 +37,7 @@
 #include <zenwire/engine/io.hpp>
 #include <zenwire/engine/method_table.hpp>
 #include <zenwire/engine/rate_limiter.hpp>
+#include <zenwire/engine/telemetry_page.hpp>
 #include <zenwire/engine/timer_queue.hpp>
 
 namespace zenwire {
@@ -176,6 +177,11 @@ class RequestTable {
   // Asserts that it is empty: end_all() first.
   ~RequestTable();
 
+  // Moves the counters and the round trips of the methods that there are now into a page, under
+  // that label. At set-up: asserts that nothing has begun. The page outlives the table. Errors:
+  // telemetry_full.
+  Result<void> publish(TelemetryPage& page, const MethodTable& methods, std::string_view label);
+
   // Enters a request that is about to be sent. Codes: ok; request_id_invalid; request_id_in_use:
   // it waits for its answer, or its late answer may still come on that connection;
   // requests_exhausted.
@@ -224,10 +230,10 @@ class RequestTable {
   // An answer to a request that had ended. Unset: such a message is AnswerMatch::none.
   Callback<const RequestEnd&> on_late{};
 
-  [[nodiscard]] const RequestCounters& counters() const noexcept { return counters_; }
+  [[nodiscard]] const RequestCounters& counters() const noexcept { return *counters_; }
   // Round trips of a method in ticks; of all without one of their own for MethodId::other.
   [[nodiscard]] const MethodHistogram& round_trips(MethodId method) const noexcept {
-    return histograms_[histogram_of(method)];
+    return *histograms_[histogram_of(method)];
   }
   [[nodiscard]] std::uint16_t histograms_max() const noexcept { return histograms_max_; }
 
@@ -303,12 +309,15 @@ class RequestTable {
   std::unique_ptr<Slot[]> slots_;
   // Open addressing by id, at most half full; kNone is a free place.
   std::unique_ptr<std::uint32_t[]> places_;
-  std::unique_ptr<MethodHistogram[]> histograms_;
+  // Where they are: the own ones, or in a page.
+  std::unique_ptr<MethodHistogram*[]> histograms_;
+  std::unique_ptr<MethodHistogram[]> own_histograms_;
   TimerQueue deadlines_;
   List order_;  // waiting and ended ones
   List free_;
   std::uint32_t waiting_ = 0;
-  RequestCounters counters_;
+  RequestCounters own_counters_;
+  RequestCounters* counters_ = &own_counters_;
 };
 
 }  // namespace zenwire

@@ -1,0 +1,83 @@
+"""stats: what another process counts, as a table, as JSON, and over HTTP for Prometheus."""
+
+import json
+import os
+import re
+import subprocess
+import urllib.request
+
+import process
+from process import CommandTest, Running, Server, run
+
+PAGE = f"test-{os.getpid()}"
+SAMPLE = re.compile(r'^[a-zA-Z_:][a-zA-Z0-9_:]*\{([a-z]+="([^"\\]|\\.)*",?)+\} [0-9.e+-]+$')
+
+
+def blocks(name):
+    read = json.loads(run("stats", name, "--json").stdout)
+    assert read["alive"] is True
+    return read["blocks"]
+
+
+def numbers(name, group):
+    return [block for block in blocks(name) if block["group"] == group]
+
+
+class Stats(CommandTest):
+    def test_counts_what_an_echo_server_does(self):
+        name = PAGE + "-echo"
+        with Server("echo-server", "--stats", name) as server:
+            run("connect", server.url, stdin=b"one\ntwo\nthree\n")
+            reactor, = numbers(name, "reactor")
+            self.assertEqual(reactor["connections_opened"], 1)
+            table = run("stats", name).stdout.decode()
+            self.assertIn("connections_opened", table)
+        self.assertFalse(os.path.exists(f"/dev/shm/zenwire.{name}"))
+
+    def test_sees_an_open_connection_without_its_query(self):
+        name = PAGE + "-connect"
+        with Server("echo-server") as server:
+            url = server.url.rstrip("/") + "/path?token=secret"
+            with Running("connect", url, "--stats", name, stdin=subprocess.PIPE) as client:
+                client.process.stdin.write(b"hello\n")
+                client.process.stdin.flush()
+                self.assertEqual(client.process.stdout.readline(), b"hello\n")
+                connection, = numbers(name, "connection")
+                self.assertEqual(connection["messages_sent"], 1)
+                self.assertEqual(connection["messages_received"], 1)
+                self.assertTrue(connection["label"].endswith("/path"), connection)
+                self.assertNotIn("secret", run("stats", name).stdout.decode())
+                by_pid = json.loads(run("stats", "--pid", client.process.pid, "--json").stdout)
+                self.assertEqual(by_pid["name"], name)
+
+    def test_serves_prometheus(self):
+        name = PAGE + "-prometheus"
+        with Server("echo-server", "--stats", name) as server:
+            run("connect", server.url, stdin=b"one\n")
+            with Running("stats", name, "--prometheus", 0) as exporter:
+                url = exporter.process.stdout.readline().decode().strip()
+                with urllib.request.urlopen(url, timeout=process.WATCHDOG_S) as answer:
+                    self.assertIn("version=0.0.4", answer.headers["Content-Type"])
+                    text = answer.read().decode()
+        for line in text.splitlines():
+            self.assertTrue(line.startswith("# TYPE ") or SAMPLE.match(line), line)
+        self.assertIn(f'zenwire_reactor_connections_opened_total{{instance="{name}",block="0"}} 1',
+                      text)
+        self.assertIn(f'zenwire_up{{instance="{name}"}} 1', text)
+        self.assertEqual(text.count("# TYPE zenwire_reactor_turns_total counter"), 1)
+
+    def test_what_is_not_there_is_an_error_that_names_what_is(self):
+        done = run("stats", PAGE + "-absent", expect=1)
+        self.assertIn(b"no process publishes statistics under that name", done.stderr)
+        done = run("stats", "--pid", 1, expect=1)
+        self.assertIn(b"of process 1", done.stderr)
+
+    def test_a_name_in_use_is_refused(self):
+        name = PAGE + "-twice"
+        with Server("echo-server", "--stats", name):
+            done = run("echo-server", "--stats", name, expect=1)
+            self.assertIn(b"publishes its statistics under that name", done.stderr)
+
+
+if __name__ == "__main__":
+    process.main()
