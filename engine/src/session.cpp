@@ -1,7 +1,10 @@
 #include <algorithm>
 #include <string>
 
+#include <zenwire/codec/url.hpp>
+
 #include "session_impl.hpp"
+#include "telemetry_fields.hpp"
 
 namespace zenwire {
 
@@ -64,15 +67,19 @@ Result<std::unique_ptr<Session>> Session::create(Reactor& reactor, const Session
   if (auto ok = check_dialect(options, dialect); !ok) return tl::unexpected<Error>(ok.error());
   auto endpoint = Endpoint::make(options.connect);
   if (!endpoint) return tl::unexpected<Error>(endpoint.error());
+  const auto counters = reactor.telemetry().add<SessionCounters>("session", detail::kSessionFields);
+  if (!counters) return tl::unexpected<Error>(counters.error());
   std::unique_ptr<Session> session(new Session);
   session->impl_ =
-      std::make_unique<Impl>(*session, reactor, options, dialect, std::move(*endpoint));
+      std::make_unique<Impl>(*session, reactor, options, dialect, std::move(*endpoint), *counters);
+  if (auto ok = session->impl_->publish(); !ok) return tl::unexpected<Error>(ok.error());
   if (auto ok = session->impl_->make_streams(); !ok) return tl::unexpected<Error>(ok.error());
   return session;
 }
 
 Session::Impl::Impl(Session& session, Reactor& its_reactor, const SessionOptions& its_options,
-                    const Dialect& its_dialect, Endpoint its_endpoint)
+                    const Dialect& its_dialect, Endpoint its_endpoint,
+                    TelemetryBlock<SessionCounters> its_counters)
     : self(session),
       reactor(its_reactor),
       options(its_options),
@@ -86,9 +93,25 @@ Session::Impl::Impl(Session& session, Reactor& its_reactor, const SessionOptions
       draft_room(options.draft_bytes_max),
       chunk_room(options.chunk_max),
       chunk_names(options.chunk_max),
-      stream_by_channel(options.channels_max, kNoStream) {
+      stream_by_channel(options.channels_max, kNoStream),
+      counted(its_counters),
+      counters(*counted.data) {
   requests.on_late = Callback<const RequestEnd&>::to<&Impl::late>(*this);
   registry.on_forgotten = Callback<ChannelIndex>::to<&Impl::forget_channel>(*this);
+}
+
+// Under the session's number and its URL without the query. Without a page that others can read,
+// the requests keep their counters to themselves.
+Result<void> Session::Impl::publish() {
+  TelemetryPage& page = reactor.telemetry();
+  if (!page.is_shared()) return {};
+  const auto url = parse_url(options.connect.url);
+  const std::string label =
+      std::to_string(options.id) + (url ? " " + url->printable() : std::string());
+  page.set_label(counted.entry, label);
+  const MethodTable none(0);
+  return requests.publish(page, options.limiter != nullptr ? options.limiter->methods() : none,
+                          label);
 }
 
 Result<void> Session::Impl::make_streams() {

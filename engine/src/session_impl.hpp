@@ -78,9 +78,11 @@ struct Session::Impl {
   static constexpr std::uint32_t kNoStream = ~std::uint32_t{0};
 
   Impl(Session& session, Reactor& its_reactor, const SessionOptions& its_options,
-       const Dialect& its_dialect, Endpoint its_endpoint);
+       const Dialect& its_dialect, Endpoint its_endpoint,
+       TelemetryBlock<SessionCounters> its_counters);
   ~Impl();
   Result<void> make_streams();
+  Result<void> publish();
 
   // --- session.cpp
   void on_timer(Timer&) noexcept;
@@ -196,7 +198,8 @@ struct Session::Impl {
   Instant_ns flow_deadline_ns = kNever_ns;
   Instant_ns drain_deadline_ns = kNever_ns;
   Instant_ns outage_since_ns = 0;
-  SessionCounters counters;
+  TelemetryBlock<SessionCounters> counted;  // in the reactor's telemetry page
+  SessionCounters& counters;
   SessionLatency latency;
 };
 

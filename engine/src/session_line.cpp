@@ -40,6 +40,7 @@ void Session::Impl::set_state(Line& line, SessionState to, const Error& reason, 
   const SessionState from = line.state;
   line.state = to;
   line.state_since_ns = now_ns();
+  if (&line == &active()) counters.state = static_cast<std::uint64_t>(to);
   self.on_state(self, {.from = from,
                        .to = to,
                        .reason = reason,

@@ -6,6 +6,7 @@
 #include <zenwire/engine/connection.hpp>
 #include <zenwire/engine/reactor.hpp>
 #include <zenwire/engine/request_table.hpp>
+#include <zenwire/engine/session.hpp>
 #include <zenwire/engine/telemetry_page.hpp>
 
 namespace zenwire::detail {
@@ -55,6 +56,25 @@ inline constexpr TelemetryField kRequestFields[] = {
     {"full_refused"}, {"late_answers"}, {"unmatched_ids"},
 };
 static_assert(sizeof(RequestCounters) == std::size(kRequestFields) * sizeof(std::uint64_t));
+
+inline constexpr TelemetryField kSessionFields[] = {
+    {"state", kGauge},
+    {"attempts"},
+    {"opens"},
+    {"drops"},
+    {"restores"},
+    {"rotations"},
+    {"rotations_failed"},
+    {"missed_limits"},
+    {"idle_limits"},
+    {"beats_answered"},
+    {"messages"},
+    {"copies"},
+    {"ungated"},
+    {"late_answers_untold"},
+    {"drafts_refused"},
+};
+static_assert(sizeof(SessionCounters) == std::size(kSessionFields) * sizeof(std::uint64_t));
 
 inline constexpr TelemetryField kRateFields[] = {{"granted"}, {"refused"}, {"throttled"}};
 static_assert(sizeof(RateLimiter::Counters) == std::size(kRateFields) * sizeof(std::uint64_t));

@@ -196,6 +196,7 @@ class RateLimiter {
     return bucket_names_[index];
   }
   [[nodiscard]] const Counters& counters() const noexcept { return counters_; }
+  [[nodiscard]] const MethodTable& methods() const noexcept { return methods_; }
 
   RateLimiter(const RateLimiter&) = delete;
   RateLimiter& operator=(const RateLimiter&) = delete;

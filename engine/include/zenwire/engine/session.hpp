@@ -52,6 +52,7 @@ struct StreamGap {
 };
 
 struct SessionCounters {
+  std::uint64_t state = 0;      // the SessionState of the line in use, as a number
   std::uint64_t attempts = 0;   // to open a connection
   std::uint64_t opens = 0;      // connections that were upgraded
   std::uint64_t drops = 0;      // established connections that ended without our wish
