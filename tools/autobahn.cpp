@@ -249,6 +249,10 @@ ExitCode autobahn_main(Arguments arguments) {
   flags.add_to(line.options());
   if (const auto code = line.parse(arguments)) return *code;
   flags.be_patient();
+  if (auto read = flags.client.read_config(flags.reactor); !read) {
+    print_error(kName, "cannot use the options", read.error());
+    return ExitCode::usage;
+  }
   return run(flags);
 }
 

@@ -33,5 +33,6 @@ ExitCode autobahn_main(Arguments arguments);
 ExitCode doctor_main(Arguments arguments);
 ExitCode demo_main(Arguments arguments);
 ExitCode stats_main(Arguments arguments);
+ExitCode config_main(Arguments arguments);
 
 }  // namespace zenwire::tools

@@ -341,6 +341,10 @@ ExitCode connect_main(Arguments arguments) {
       "connect -v --one --ca ca.pem wss://localhost:8443/ </dev/null");
   flags.add_to(line.options());
   if (const auto code = line.parse(arguments)) return *code;
+  if (auto read = flags.client.read_config(flags.reactor); !read) {
+    print_error(kName, "cannot use the options", read.error());
+    return ExitCode::usage;
+  }
   return run(flags);
 }
 

@@ -11,6 +11,7 @@
 #include <zenwire/engine/certificate.hpp>
 
 #include "command_line.hpp"
+#include "configuration.hpp"
 #include "console.hpp"
 
 namespace zenwire::tools {
@@ -53,16 +54,17 @@ void ReactorFlags::add_to(CLI::App& app) {
 }
 
 ReactorOptions ReactorFlags::reactor_options(std::uint32_t connections_max) const {
-  ReactorOptions options;
-  options.core = core;
-  options.idle = spin ? Idle::spin : Idle::block;
+  ReactorOptions options = configured.value_or(ReactorOptions());
+  if (core >= 0) options.core = core;
+  if (spin || !configured) options.idle = spin ? Idle::spin : Idle::block;
   options.connections_max = connections_max;
-  options.message_bytes_max = message_bytes_max;
+  if (!configured || message_bytes_max > options.message_bytes_max)
+    options.message_bytes_max = message_bytes_max;
+  if (!stats.empty()) options.telemetry_name = stats;
   options.journal = journal;
-  options.telemetry_name = stats;
-  options.large_buffers = large_buffers(message_bytes_max);
+  if (!configured) options.large_buffers = large_buffers(message_bytes_max);
   // Their pages are only needed when a large message comes.
-  options.prefault = false;
+  if (!configured) options.prefault = false;
   options.log = verbose ? Callback<std::string_view>(log_everything, nullptr)
                         : Callback<std::string_view>(log_warnings, nullptr);
   return options;
@@ -74,7 +76,9 @@ void ReactorFlags::apply_to(Limits& limits) const {
 }
 
 void ClientFlags::add_to(CLI::App& app) {
-  app.add_option("URL", url, "ws://host[:port]/path or wss://...")->required();
+  app.add_option("URL", url, "ws://host[:port]/path or wss://... (may stand in --config)");
+  app.add_option("--config", config_file, "options from this TOML file; see zenwire config")
+      ->type_name("FILE");
   app.add_option("-H,--header", headers, "extra header of the request: 'Name: value'")
       ->type_name("LINE")
       ->take_all();
@@ -121,16 +125,28 @@ Result<void> apply_setting(ConnectOptions& options, std::string_view setting) {
 
 }  // namespace
 
+Result<void> ClientFlags::read_config(ReactorFlags& reactor) {
+  if (!config_file.empty()) {
+    auto configuration = read_configuration(config_file);
+    if (!configuration) return tl::unexpected(configuration.error());
+    configured = configuration->session.connect;
+    reactor.configured = configuration->reactor;
+    if (url.empty()) url = configured->url;
+  }
+  if (url.empty()) return fail(Errc::invalid_option, "give a URL, or a --config that has one");
+  return {};
+}
+
 Result<ConnectOptions> ClientFlags::connect_options(std::string_view command,
                                                     const ReactorFlags& reactor) const {
-  ConnectOptions options;
-  options.url = url;
-  options.subprotocols = subprotocols;
-  options.tls.ca_file = ca_file;
-  options.tls.verify = !insecure;
-  options.deflate.enabled = deflate;
-  options.dial = dial;
-  reactor.apply_to(options.limits);
+  ConnectOptions options = configured.value_or(ConnectOptions());
+  if (!url.empty()) options.url = url;
+  if (!subprotocols.empty()) options.subprotocols = subprotocols;
+  if (!ca_file.empty()) options.tls.ca_file = ca_file;
+  if (insecure) options.tls.verify = false;
+  if (deflate) options.deflate.enabled = true;
+  if (!dial.empty()) options.dial = dial;
+  if (!configured) reactor.apply_to(options.limits);
   for (const std::string& header : headers) {
     if (auto added = add_header(options.headers, header); !added)
       return tl::unexpected(added.error());

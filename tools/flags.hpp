@@ -24,7 +24,8 @@ struct ReactorFlags {
   bool verbose = false;
   std::string journal;
   std::uint64_t message_bytes_max = std::uint64_t{16} << 20;
-  std::string stats;  // the name of the telemetry page
+  std::string stats;                         // the name of the telemetry page
+  std::optional<ReactorOptions> configured;  // by --config; the flags above outrank it
 
   void add_to(CLI::App& app);
   // `connections_max`: how many the command may hold at a time.
@@ -35,15 +36,20 @@ struct ReactorFlags {
 // Wherever a command is a client.
 struct ClientFlags {
   std::string url;
+  std::string config_file;
   std::vector<std::string> headers;
   std::vector<std::string> subprotocols;
   std::string ca_file;
   bool insecure = false;
   bool deflate = false;
   std::string dial;
-  std::vector<std::string> settings;  // name=value, for ConnectOptions::set
+  std::vector<std::string> settings;         // name=value, for ConnectOptions::set
+  std::optional<ConnectOptions> configured;  // by --config; the flags above outrank it
 
   void add_to(CLI::App& app);
+  // Reads --config, if it was given; first of all. Errors: those of read_configuration(), and
+  // invalid_option when there is a URL neither there nor on the command line.
+  Result<void> read_config(ReactorFlags& reactor);
   // Warns about --insecure on behalf of `command`. Errors: invalid_option, header_invalid.
   Result<ConnectOptions> connect_options(std::string_view command,
                                          const ReactorFlags& reactor) const;

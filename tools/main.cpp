@@ -28,6 +28,7 @@ constexpr std::array kCommands = {
     Entry{"doctor", "what of this machine is right, what costs latency, how to mend it",
           doctor_main},
     Entry{"stats", "what a running process counts, printed or served to Prometheus", stats_main},
+    Entry{"config", "check a configuration file, print one with every key", config_main},
     Entry{"demo", "a verified TLS market stream across the whole engine, measured", demo_main},
 };
 

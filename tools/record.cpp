@@ -307,6 +307,10 @@ ExitCode record_main(Arguments arguments) {
                    "record ws://127.0.0.1:9001/ --to session.jsonl --count 1000");
   flags.add_to(line.options());
   if (const auto code = line.parse(arguments)) return *code;
+  if (auto read = flags.client.read_config(flags.reactor); !read) {
+    print_error(kName, "cannot use the options", read.error());
+    return ExitCode::usage;
+  }
   return run(flags);
 }
 

@@ -4,7 +4,7 @@ import process
 from process import CommandTest, run
 
 COMMANDS = ["connect", "record", "replay", "serve", "echo-server", "autobahn", "doctor", "demo",
-            "stats"]
+            "stats", "config"]
 
 
 class Help(CommandTest):

@@ -1,0 +1,73 @@
+// zenwire config: checks a configuration file, prints what it amounts to, and the defaults.
+
+#include <cstdio>
+
+#include "command_line.hpp"
+#include "configuration.hpp"
+#include "console.hpp"
+#include "json_line.hpp"
+
+namespace zenwire::tools {
+namespace {
+
+constexpr std::string_view kName = "config";
+
+struct ConfigFlags {
+  std::string check;
+  bool print_defaults = false;
+  bool reference = false;
+  bool json = false;
+
+  void add_to(CLI::App& app) {
+    auto* one = app.add_option_group("what");
+    one->add_option("--check", check,
+                    "read this file and print what it amounts to, without secrets")
+        ->type_name("FILE");
+    one->add_flag("--print-defaults", print_defaults, "print a file with every key at its default");
+    one->add_flag("--reference", reference, "print the tables of docs/configuration.md");
+    one->require_option(1);
+    app.add_flag("--json", json, "with --check: print only whether it is good, as a JSON object");
+  }
+};
+
+ExitCode check(const ConfigFlags& flags) {
+  auto configuration = read_configuration(flags.check);
+  Error error;
+  if (!configuration) {
+    error = configuration.error();
+  } else if (auto valid = configuration->validate(); !valid) {
+    error = valid.error();
+  }
+  if (flags.json) {
+    JsonLine line;
+    line.add("file", flags.check).add("valid", !error);
+    if (error) line.add_error(error);
+    std::puts(line.text().c_str());
+  }
+  if (error) {
+    if (!flags.json) print_error(kName, "cannot use " + flags.check, error);
+    return ExitCode::failed;
+  }
+  if (!flags.json) std::fputs(print_configuration(*configuration).c_str(), stdout);
+  return ExitCode::ok;
+}
+
+}  // namespace
+
+ExitCode config_main(Arguments arguments) {
+  ConfigFlags flags;
+  CommandLine line(kName,
+                   "Checks a configuration file (see docs/configuration.md), or prints one with "
+                   "every key. Secrets are never printed.",
+                   "config --print-defaults > zenwire.toml\n"
+                   "config --check zenwire.toml");
+  flags.add_to(line.options());
+  if (const auto code = line.parse(arguments)) return *code;
+  if (!flags.check.empty()) return check(flags);
+  std::fputs(flags.reference ? configuration_reference().c_str()
+                             : print_configuration(Configuration()).c_str(),
+             stdout);
+  return ExitCode::ok;
+}
+
+}  // namespace zenwire::tools
