@@ -34,7 +34,7 @@ namespace {
 
 constexpr std::size_t kRounds = 41;
 constexpr std::size_t kRoundTripsPerRound = 2'000;
-constexpr std::size_t kIdOffset = 21;
+constexpr std::size_t kIdOffset = 22;
 constexpr std::size_t kId_digits = 7;
 constexpr long kReadPeriod_ns = 1'000'000;
 constexpr std::string_view kRequest =
