@@ -314,8 +314,8 @@ std::vector<EntryReading> TelemetryReader::read() const {
     if (entry.kind == EntryKind::counters) {
       for (std::size_t f = 0; f < entry.field_count; ++f) {
         const PageField& field = field_at(entry.field_first + f);
-        reading.counters.push_back(
-            {std::string(text_of(field.name)), field.kind, load(block + f * sizeof(std::uint64_t))});
+        reading.counters.push_back({std::string(text_of(field.name)), field.kind,
+                                    load(block + f * sizeof(std::uint64_t))});
       }
     } else {
       const PageField& field = field_at(entry.field_first);
