@@ -287,6 +287,8 @@ constexpr Row kRows[] = {
     {Errc::pool_no_member, C::overloaded, "pool_no_member",
      "no member of the pool took the request; nothing was sent",
      "look at the members' views: which are closed, barred or ejected"},
+    {Errc::pool_members_exhausted, C::limit_exceeded, "pool_members_exhausted",
+     "the pool has as many members as it may have", "raise members, or remove one first"},
 
     {Errc::recording_unwritable, C::invalid_option, "recording_unwritable",
      "the recording cannot be opened for writing",

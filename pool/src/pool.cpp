@@ -11,6 +11,9 @@ namespace {
 // Of the oldest requests, looked at for replies that are overdue.
 constexpr int kStallsLookedAt = 64;
 
+constexpr std::uint64_t kTicksPerHedge = 4;
+constexpr std::uint64_t kTick_ns_min = 50'000;
+
 std::uint64_t to_ns(std::chrono::nanoseconds duration) noexcept {
   return static_cast<std::uint64_t>(duration.count());
 }
@@ -385,6 +388,11 @@ Instant_ns Pool::deadline_ns() const noexcept {
   if (const auto oldest = requests_.oldest_unhedged(); oldest != InFlightTable::kNone)
     deadline_ns = std::min(deadline_ns, requests_.at(oldest).sent_ns + hedge_after_ns_);
   return deadline_ns;
+}
+
+std::uint64_t Pool::tick_ns() const noexcept {
+  if (hedge_after_ns_ == 0) return look_every_ns_;
+  return std::min(look_every_ns_, std::max(hedge_after_ns_ / kTicksPerHedge, kTick_ns_min));
 }
 
 void Pool::expire(Instant_ns now_ns) noexcept {

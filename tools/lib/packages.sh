@@ -21,6 +21,7 @@ base libtomlplusplus-dev  /usr/include/toml++/toml.h
 base libcpp-httplib-dev   /usr/include/httplib.h
 base libexpected-dev      /usr/include/tl/expected.hpp
 base libxxhash-dev        /usr/include/xxhash.h
+base libnats-dev          /usr/include/nats/nats.h
 tls  dpkg-dev             dpkg-source
 tls  patch                patch
 tls  xz-utils             xz
@@ -36,6 +37,10 @@ test python3              /usr/bin/python3
 test python3-websockets   /usr/lib/python3/dist-packages/websockets/__init__.py
 test nginx-light          /usr/sbin/nginx
 test openssl              openssl
+test valgrind             valgrind
+test nats-server          nats-server
+test redis-server         redis-server
+test libhiredis-dev       /usr/include/hiredis/hiredis.h
 test nodejs               node
 test npm                  npm
 ci   gcovr                gcovr

@@ -13,4 +13,9 @@
 #include <zenwire/engine/replay.hpp>
 #include <zenwire/engine/sequence_gate.hpp>
 #include <zenwire/engine/session.hpp>
+#include <zenwire/pool/arbitration.hpp>
+#include <zenwire/pool/discovery.hpp>
+#include <zenwire/pool/edges.hpp>
+#include <zenwire/pool/lines.hpp>
 #include <zenwire/pool/pool.hpp>
+#include <zenwire/pool/session_member.hpp>

@@ -163,6 +163,7 @@ enum class Errc : std::uint16_t {
 
   // The pool.
   pool_no_member,
+  pool_members_exhausted,
 
   // Recordings.
   recording_unwritable,
