@@ -1,5 +1,6 @@
-// zenwire demo: the whole way of a market stream: served over TLS, verified, streamed to a callback
-// and to a strategy thread, answered with orders, recorded, compared, measured.
+// zenwire demo: the whole way of a market stream: served over TLS on several lines, one of which is
+// killed in the middle, verified, arbitrated into one stream, given to a callback and to a strategy
+// thread, answered with orders, recorded, compared, measured.
 
 #include <algorithm>
 #include <cerrno>
@@ -16,6 +17,8 @@
 #include <zenwire/engine/reactor.hpp>
 #include <zenwire/engine/recorder.hpp>
 #include <zenwire/engine/recording.hpp>
+#include <zenwire/pool/arbitration.hpp>
+#include <zenwire/pool/lines.hpp>
 
 #include "allocation_count.hpp"
 #include "command_line.hpp"
@@ -37,7 +40,12 @@ constexpr std::string_view kName = "demo";
 // More than any venue sends, and little enough to have all memory faulted in at start.
 constexpr std::uint64_t kMessage_bytes_max = std::uint64_t{4} << 20;
 constexpr std::size_t kQueue_bytes = std::size_t{16} << 20;
-static_assert(kMessage_bytes_max < kQueue_bytes / 2, "the largest message must fit into the queue");
+constexpr std::size_t kHeld_bytes_max = std::size_t{1} << 20;
+// Reading stops before the largest message and all that is held would not fit any more.
+constexpr std::size_t kReserve_bytes = kMessage_bytes_max + kHeld_bytes_max * 2;
+static_assert(kReserve_bytes < kQueue_bytes / 2, "the reserve must fit into the queue");
+// Its orders go through this one; another is killed.
+constexpr MemberIndex kOrderLine = 0;
 
 struct DemoFlags {
   std::string capture;
@@ -46,6 +54,7 @@ struct DemoFlags {
   std::vector<std::string> headers;
   std::vector<std::string> sends;
   std::uint64_t messages = 100'000;
+  std::uint32_t lines = 4;
   double rate_per_s = 25'000;
   std::optional<std::uint64_t> orders_every;
   std::uint64_t warm_up = 1000;
@@ -61,6 +70,7 @@ struct DemoFlags {
   void add_to(CLI::App& app);
   [[nodiscard]] bool local() const noexcept { return url.empty(); }
   // A venue that is not ours gets nothing unless it was asked for.
+  [[nodiscard]] std::uint32_t line_count() const noexcept { return local() ? lines : 1; }
   [[nodiscard]] std::uint64_t orders() const noexcept {
     return orders_every.value_or(local() ? 100 : 0);
   }
@@ -79,6 +89,10 @@ void DemoFlags::add_to(CLI::App& app) {
       ->take_all();
   app.add_option("-n,--messages", messages, "end after so many messages")
       ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{100'000'000}))
+      ->capture_default_str();
+  app.add_option("--lines", lines,
+                 "connections that carry the stream; of several, one is killed in the middle")
+      ->check(CLI::Range(1U, 16U))
       ->capture_default_str();
   app.add_option("--rate", rate_per_s, "messages a second; 0: as fast as they are read")
       ->check(CLI::Range(0.0, 1e8))
@@ -148,23 +162,42 @@ class DemoClient {
   [[nodiscard]] const std::string& transport() const noexcept { return transport_; }
   [[nodiscard]] const LatencyRecorder& latency() const noexcept { return *latency_; }
   [[nodiscard]] bool failed() const noexcept { return failed_; }
+  [[nodiscard]] LineView line(MemberIndex line) const noexcept { return arbitration_->view(line); }
 
  private:
-  void on_open(Connection& connection) noexcept;
-  void on_message(Connection& connection, const Message& message) noexcept;
-  void on_closed(Connection& connection, const Closed& closed) noexcept;
-  void on_failed(Connection& connection, const OpenFailure& failure) noexcept;
+  static void on_connect(void* self, MemberIndex member, Connection& connection) {
+    static_cast<DemoClient*>(self)->opened(member, connection);
+  }
+  static void on_disconnect(void* self, MemberIndex member, Connection&, const Closed& closed) {
+    static_cast<DemoClient*>(self)->ended(member, closed);
+  }
+  static void on_failure(void* self, MemberIndex, const OpenFailure& failure) {
+    static_cast<DemoClient*>(self)->cannot_open(failure);
+  }
+  // Each line counts its messages from 1, and all carry the stream from its start.
+  static StreamKey key_of(void*, const Message& message) noexcept {
+    return {0, SequenceKey::dense(message.sequence)};
+  }
+  void opened(MemberIndex member, Connection& connection);
+  void all_opened() noexcept;
+  void ended(MemberIndex member, const Closed& closed);
+  void cannot_open(const OpenFailure& failure);
+  void on_message(std::uint32_t stream, const Admitted& admitted) noexcept;
+  void on_gap(const FeedGap& gap) noexcept { missing_ += gap.gap.to - gap.gap.from + 1; }
   void on_duration(Timer&) noexcept;
+  void record(const Message& message, unsigned line) noexcept;
   void begin_steady_state() noexcept;
 
   Reactor& reactor_;
   const DemoFlags& flags_;
   LatencyRecorder* latency_ = nullptr;  // in the reactor's telemetry page
-  ConnectionId id_;
+  std::unique_ptr<Arbitration> arbitration_;
+  std::unique_ptr<Lines> lines_;
+  MessageQueue* queue_ = nullptr;
+  Recorder* recorder_ = nullptr;
   std::string transport_;
   std::uint64_t messages_ = 0;
   std::uint64_t bytes_ = 0;
-  std::uint64_t last_sequence_ = 0;
   std::uint64_t missing_ = 0;
   std::uint64_t first_ns_ = 0;
   std::uint64_t last_ns_ = 0;
@@ -181,39 +214,62 @@ Result<void> DemoClient::start(const ConnectOptions& options, MessageQueue& queu
   if (!latency) return tl::unexpected(latency.error());
   latency_ = *latency;
   reactor_.measure_into(latency_);
-  const auto id = reactor_.connect(
-      options,
-      {.on_open = Callback<Connection&>::to<&DemoClient::on_open>(*this),
-       .on_message = Callback<Connection&, const Message&>::to<&DemoClient::on_message>(*this),
-       .on_closed = Callback<Connection&, const Closed&>::to<&DemoClient::on_closed>(*this),
-       .on_failed = Callback<Connection&, const OpenFailure&>::to<&DemoClient::on_failed>(*this)});
-  if (!id) return tl::unexpected(id.error());
-  id_ = *id;
-  Connection* connection = reactor_.find(id_);
-  ZW_ASSERT(connection != nullptr);
-  connection->deliver_to(&queue);
-  connection->record_to(&recorder);
+  queue_ = &queue;
+  recorder_ = &recorder;
+  ArbitrationOptions arbitration;
+  arbitration.key = {&key_of, nullptr};
+  arbitration.gate.first_sequence = 1;
+  arbitration.gate.held_bytes_max = kHeld_bytes_max;
+  arbitration.queue_reserve_bytes = kReserve_bytes;
+  auto made = Arbitration::make(
+      reactor_, arbitration,
+      {.on_message = Callback<std::uint32_t, const Admitted&>::to<&DemoClient::on_message>(*this),
+       .on_gap = Callback<const FeedGap&>::to<&DemoClient::on_gap>(*this)});
+  if (!made) return tl::unexpected(made.error());
+  arbitration_ = std::move(*made);
+  arbitration_->measure_into(latency_);
+  LinesOptions line_options;
+  line_options.reconnect = false;
+  lines_ = std::make_unique<Lines>(reactor_, nullptr, arbitration_.get(), line_options,
+                                   LineHooks{.on_connect = {&on_connect, this},
+                                             .on_disconnect = {&on_disconnect, this},
+                                             .on_failure = {&on_failure, this}});
+  for (std::uint32_t line = 0; line < flags_.line_count(); ++line) {
+    ConnectOptions one = options;
+    if (flags_.local()) one.url += DemoServer::line_query(line);
+    if (auto added = lines_->add(one); !added) return tl::unexpected(added.error());
+  }
   return {};
 }
 
-void DemoClient::on_open(Connection& connection) noexcept {
-  const Opened& opened = connection.opened();
-  transport_ = opened.secure ? opened.tls.version + " " + opened.tls.cipher + ", verified"
-                             : std::string("plain");
-  transport_ += ", " + opened.remote.text();
+// Nothing is read before all are open, so that the order line is known to the first message.
+void DemoClient::opened(MemberIndex member, Connection& connection) {
+  connection.pause();
+  if (member == kOrderLine) {
+    const Opened& opened = connection.opened();
+    transport_ = opened.secure ? opened.tls.version + " " + opened.tls.cipher + ", verified"
+                               : std::string("plain");
+    transport_ += ", " + opened.remote.text();
+    arbitration_->deliver_to(queue_, 0, connection.id());
+  }
+  if (lines_->open_count() == flags_.line_count()) all_opened();
+}
+
+void DemoClient::all_opened() noexcept {
+  for (MemberIndex line = 0; line < flags_.line_count(); ++line) lines_->connection(line)->resume();
   if (flags_.local()) return;
   for (const std::string& text : flags_.sends) {
-    if (connection.send_text(text) != Errc::ok) failed_ = true;
+    if (lines_->connection(kOrderLine)->send_text(text) != Errc::ok) failed_ = true;
   }
   reactor_.arm(end_, reactor_.now_ns() + static_cast<Instant_ns>(flags_.duration_s * 1e9));
 }
 
-void DemoClient::on_message(Connection&, const Message& message) noexcept {
-  if (message.sequence > last_sequence_ + 1) missing_ += message.sequence - last_sequence_ - 1;
-  last_sequence_ = message.sequence;
+void DemoClient::on_message(std::uint32_t, const Admitted& admitted) noexcept {
+  const Message& message = admitted.message;
   last_ns_ = message.received_ns;
   ++messages_;
   bytes_ += message.payload.size();
+  record(message, admitted.member);
   if (steady_) [[likely]] {
     allocations_ = allocations_of_this_thread() - allocations_before_;
     return;
@@ -222,13 +278,26 @@ void DemoClient::on_message(Connection&, const Message& message) noexcept {
   if (messages_ >= flags_.warm_up) begin_steady_state();
 }
 
+void DemoClient::record(const Message& message, unsigned line) noexcept {
+  RecordView view;
+  view.ns = message.received_ns;
+  view.type = message.is_text() ? RecordType::text : RecordType::binary;
+  view.utf8 = message.is_text();
+  view.owner.connection = line;
+  view.payload = message.payload;
+  recorder_->append(view);
+}
+
 void DemoClient::begin_steady_state() noexcept {
   steady_ = true;
   latency_->clear();
   allocations_before_ = allocations_of_this_thread();
 }
 
-void DemoClient::on_closed(Connection&, const Closed& closed) noexcept {
+// One line of several is killed, which is what the others are for. The end of the order line is the
+// end: the strategy closes it when it has seen all.
+void DemoClient::ended(MemberIndex member, const Closed& closed) {
+  if (member != kOrderLine) return;
   if (closed.error.code() != Errc::closed_normally && closed.error.code() != Errc::closed_by_peer &&
       closed.error.code() != Errc::aborted) {
     print_error(kName, "the connection ended with " + close_text(closed.code, closed.reason),
@@ -238,14 +307,15 @@ void DemoClient::on_closed(Connection&, const Closed& closed) noexcept {
   reactor_.stop(std::chrono::nanoseconds(0));
 }
 
-void DemoClient::on_failed(Connection&, const OpenFailure& failure) noexcept {
-  print_failure(kName, "cannot open the connection", failure);
+void DemoClient::cannot_open(const OpenFailure& failure) {
+  if (!failed_) print_failure(kName, "cannot open the connection", failure);
   failed_ = true;
   reactor_.stop(std::chrono::nanoseconds(0));
 }
 
 void DemoClient::on_duration(Timer&) noexcept {
-  if (Connection* connection = reactor_.find(id_)) static_cast<void>(connection->close());
+  if (Connection* connection = lines_->connection(kOrderLine))
+    static_cast<void>(connection->close());
 }
 
 // --- The run.
@@ -350,7 +420,7 @@ Result<void> Demo::prepare() {
     auto made = make_feed(flags);
     if (!made) return tl::unexpected(made.error());
     feed = std::move(*made);
-    auto started = DemoServer::start(feed, flags.rate_per_s, kMessage_bytes_max);
+    auto started = DemoServer::start(feed, flags.lines, flags.rate_per_s, kMessage_bytes_max);
     if (!started) return tl::unexpected(started.error());
     server = std::move(*started);
   }
@@ -373,7 +443,8 @@ Result<void> Demo::prepare() {
   ReactorOptions options;
   options.core = cores.spare ? cores.reactor : -1;
   options.idle = cores.spare ? Idle::spin : Idle::spin_then_block;
-  options.connections_max = 1;
+  options.connections_max = flags.line_count();
+  options.spin_sockets_max = std::max(options.spin_sockets_max, flags.line_count());
   options.message_bytes_max = kMessage_bytes_max;
   options.telemetry_name = flags.stats;
   options.log = Callback<std::string_view>([](void*, std::string_view line) noexcept {
@@ -413,6 +484,8 @@ void Demo::fill(DemoResult& result, const DemoClient& client, const Strategy& st
   result.callback_bytes = client.bytes();
   result.strategy_messages = saw.messages;
   result.orders_sent = saw.orders;
+  for (MemberIndex line = 0; line < flags.line_count(); ++line)
+    result.lines.push_back(client.line(line));
   result.gaps = client.missing() + saw.missing;
   result.different = saw.different;
   result.change_ids = saw.changes.updates();
@@ -461,6 +534,7 @@ ExitCode Demo::run() {
   if (server) {
     const DemoServed& served = server->stop();
     result->served = served.messages;
+    result->lines_killed = served.lines_killed;
     result->orders_received = served.orders - served.orders_out_of_order;
     result->gaps += missing_of(client.messages(), feed.size()) +
                     missing_of(served.orders - served.orders_out_of_order, result->orders_sent);
@@ -508,14 +582,16 @@ ExitCode Demo::tell(DemoResult& result, bool failed) {
 
 ExitCode demo_main(Arguments arguments) {
   DemoFlags flags;
-  CommandLine line(kName,
-                   "Serves a market stream over TLS on this machine, connects with verification, "
-                   "streams every message to a callback and to a strategy thread, answers with "
-                   "orders, records, and shows that nothing was lost and how long each stage took.",
-                   "demo\n"
-                   "demo --capture session.jsonl --rate 0\n"
-                   "demo --url wss://www.deribit.com/ws/api/v2 --send "
-                   "'{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"public/subscribe\",...}'");
+  CommandLine line(
+      kName,
+      "Serves a market stream over TLS on this machine, over four connections of which "
+      "one is killed in the middle, verified and arbitrated into one stream; gives "
+      "every message to a callback and to a strategy thread, answers with orders, "
+      "records, and shows that nothing was lost and how long each stage took.",
+      "demo\n"
+      "demo --capture session.jsonl --rate 0\n"
+      "demo --url wss://www.deribit.com/ws/api/v2 --send "
+      "'{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"public/subscribe\",...}'");
   flags.add_to(line.options());
   if (const auto code = line.parse(arguments)) return *code;
   Demo demo(flags);

@@ -42,6 +42,39 @@ std::string rate_text(const DemoResult& result) {
          " a second";
 }
 
+std::string percent_text(double part) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f%%", part * 100);
+  return text;
+}
+
+std::string lines_text(const DemoResult& result) {
+  std::string text = grouped(result.lines.size()) + " raced";
+  if (result.lines_killed != 0)
+    text += ", " + grouped(result.lines_killed) + " killed in the middle";
+  return text + ", " + grouped(result.gaps) + " gaps";
+}
+
+// A line against the others.
+std::string line_text(const LineView& line) {
+  return "first " + percent_text(line.win_rate) + " of the time, " + grouped(line.copies) +
+         " copies; the others save " +
+         duration_text(static_cast<std::uint64_t>(line.saved_ns_mean)) +
+         " a message against it alone, at most " + duration_text(line.saved_ns_max);
+}
+
+std::string lines_json(const DemoResult& result) {
+  std::string array = "[";
+  for (const LineView& line : result.lines) {
+    JsonLine one;
+    one.add("copies", line.copies).add("wins", line.wins);
+    one.add("saved_ns_mean", static_cast<std::uint64_t>(line.saved_ns_mean));
+    one.add("saved_ns_max", line.saved_ns_max);
+    array += (array.size() > 1 ? "," : "") + one.text();
+  }
+  return array + "]";
+}
+
 }  // namespace
 
 std::string_view description(Stage stage) noexcept {
@@ -64,6 +97,9 @@ std::string text_of(const DemoResult& result) {
                               grouped(result.strategy_messages) + " to the strategy, " +
                               grouped(result.recorded_messages) + " recorded" + rate_text(result));
   text += row("bytes", grouped(result.callback_bytes));
+  text += row("lines", lines_text(result));
+  for (std::size_t i = 0; result.lines.size() > 1 && i < result.lines.size(); ++i)
+    text += row("  line " + std::to_string(i), line_text(result.lines[i]));
   std::string orders = grouped(result.orders_sent) + " sent";
   if (result.orders_received) orders += ", " + grouped(*result.orders_received) + " received";
   text += row("orders", orders);
@@ -102,6 +138,7 @@ std::string json_of(const DemoResult& result) {
   line.add("source", result.source).add("transport", result.transport);
   line.add("messages", result.callback_messages).add("bytes", result.callback_bytes);
   if (result.served != 0) line.add("served", result.served);
+  line.add_json("lines", lines_json(result)).add("lines_killed", result.lines_killed);
   line.add("strategy_messages", result.strategy_messages);
   line.add("recorded_messages", result.recorded_messages);
   line.add("orders_sent", result.orders_sent);
@@ -125,12 +162,15 @@ Result<void> write_demo_report(const std::string& path, const DemoResult& result
   report.facts = {
       {"messages", grouped(result.callback_messages) + rate_text(result)},
       {"bytes", grouped(result.callback_bytes)},
+      {"lines", lines_text(result), result.gaps == 0},
       {"gaps", grouped(result.gaps), result.gaps == 0},
       {"different from what was sent", grouped(result.different), result.different == 0},
       {"recorded", grouped(result.recorded_messages),
        result.recorded_messages == result.callback_messages},
       {"orders sent", grouped(result.orders_sent), orders_whole},
   };
+  for (std::size_t i = 0; result.lines.size() > 1 && i < result.lines.size(); ++i)
+    report.facts.push_back({"line " + std::to_string(i), line_text(result.lines[i])});
   if (result.allocations) {
     report.facts.push_back(
         {"allocations in steady state", grouped(*result.allocations), *result.allocations == 0});

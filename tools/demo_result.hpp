@@ -6,9 +6,11 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <zenwire/base/error.hpp>
 #include <zenwire/engine/latency.hpp>
+#include <zenwire/pool/arbitration.hpp>
 
 namespace zenwire::tools {
 
@@ -18,6 +20,9 @@ struct DemoResult {
   std::string recording;
   std::string report;  // empty: none was written
   std::uint64_t warm_up = 0;
+
+  std::vector<LineView> lines;  // the connections that carried the stream
+  std::uint64_t lines_killed = 0;
 
   std::uint64_t served = 0;  // 0: not known
   std::uint64_t callback_messages = 0;

@@ -20,6 +20,12 @@ class Demo(CommandTest):
             self.assertEqual(result[name], count, name)
         self.assertEqual((result["gaps"], result["different"]), (0, 0))
         self.assertEqual(len(messages(self.recording)), count)
+        self.assertEqual(len(result["lines"]), 4)
+        self.assertEqual(result["lines_killed"], 1)
+        self.assertEqual(sum(line["wins"] for line in result["lines"]), count)
+        copies = sorted(line["copies"] for line in result["lines"])
+        self.assertLess(copies[0], count)  # the killed one
+        self.assertEqual(copies[3], count)  # the order line, which is closed behind the last
         if "allocations" in result:  # the sanitizers' builds do not count them
             self.assertEqual(result["allocations"], 0)
 
