@@ -107,9 +107,10 @@ void Edges::step() noexcept {
   const auto edge = table_.next_to_measure(now_ns, to_ns(options_.probe_every));
   const bool all_measured_once = !edge || table_.edge(*edge).measured_at_ns != 0;
   if (all_measured_once && used_.size() < options_.keep && fill_up()) return step();
-  if (edge && connections() < options_.connections_max) return probe(*edge);
   if (all_measured_once) begin_swap();
-  if (!swapping_) reactor_.arm(timer_, now_ns + to_ns(options_.probe_pause));
+  if (swapping_) return;
+  if (edge && connections() < options_.connections_max) return probe(*edge);
+  reactor_.arm(timer_, now_ns + to_ns(options_.probe_pause));
 }
 
 std::uint32_t Edges::connections() const noexcept {
