@@ -350,7 +350,7 @@ Result<void> pin_to_core(int core) {
 
 Reactor::Reactor() noexcept = default;
 
-Result<std::unique_ptr<Reactor>> Reactor::create(const ReactorOptions& options) {
+Result<std::unique_ptr<Reactor>> Reactor::create(const ReactorOptions& options) noexcept {
   auto io = UringIo::create();
   if (!io) return tl::unexpected<Error>(io.error());
   auto setup_io = UringIo::create();
@@ -365,7 +365,8 @@ Result<std::unique_ptr<Reactor>> Reactor::create(const ReactorOptions& options) 
   return reactor;
 }
 
-Result<std::unique_ptr<Reactor>> Reactor::create(const ReactorOptions& options, ReactorIo ios) {
+Result<std::unique_ptr<Reactor>> Reactor::create(const ReactorOptions& options,
+                                                 ReactorIo ios) noexcept {
   if (auto valid = options.validate(); !valid) return tl::unexpected<Error>(valid.error());
   const MappedMemoryOptions memory_options{.prefault = options.prefault,
                                            .huge_pages = options.huge_pages};
@@ -1263,7 +1264,7 @@ void Reactor::Impl::end_unarrived() noexcept {
 // --- The public face.
 
 Result<ConnectionId> Reactor::connect(const ConnectOptions& options,
-                                      const ConnectionHandlers& handlers) {
+                                      const ConnectionHandlers& handlers) noexcept {
   Impl& impl = *impl_;
   if (impl.stopping || impl.stop_requested.load(std::memory_order_relaxed))
     return fail(Errc::reactor_stopping);
@@ -1307,7 +1308,7 @@ Result<ConnectionId> Reactor::connect(const Endpoint& endpoint, const Connection
   return request.id;
 }
 
-Result<Address> Reactor::listen(const ListenOptions& options) {
+Result<Address> Reactor::listen(const ListenOptions& options) noexcept {
   Impl& impl = *impl_;
   if (auto valid = options.validate(); !valid) return tl::unexpected<Error>(valid.error());
   if (options.limits.message_bytes_max > impl.options.message_bytes_max) {
@@ -1401,7 +1402,7 @@ void Reactor::stop(std::chrono::nanoseconds deadline) noexcept {
   impl_->io->wake();
 }
 
-void Reactor::post(Callback<Reactor&> call) {
+void Reactor::post(Callback<Reactor&> call) noexcept {
   auto* post = new Post{.call = call};
   impl_->posts.post(*post);
   doorbell();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 
 #include "sim_io.hpp"
@@ -87,6 +88,24 @@ SimSocket& SimNetwork::get(Socket socket) noexcept {
 std::size_t SimNetwork::sockets_open() const noexcept {
   return static_cast<std::size_t>(std::count_if(
       sockets_.begin(), sockets_.end(), [](const auto& socket) { return socket != nullptr; }));
+}
+
+std::string SimNetwork::unwatched() const {
+  std::string text;
+  for (std::size_t i = 0; i < sockets_.size(); ++i) {
+    const Socket socket = static_cast<Socket>(i) + kSocket_min;
+    if (sockets_[i] == nullptr || sockets_[i]->kind != SimSocket::Kind::connected) continue;
+    const SimIncoming& in = sockets_[i]->in;
+    const bool readable = in.available_bytes() > 0 || in.fin_arrived || sockets_[i]->reset;
+    const bool watched = std::any_of(operations.begin(), operations.end(), [&](const auto& at) {
+      return at.socket == socket && at.kind == Kind::poll && (at.mask & kIn) != 0;
+    });
+    if (!readable || watched) continue;
+    text += "\n  socket " + std::to_string(socket) + ": " + std::to_string(in.available_bytes()) +
+            " bytes or an end unread, and no poll in flight that would tell: a lost re-arm, if it" +
+            " is not read in turn";
+  }
+  return text;
 }
 
 // The lowest free one, as the kernel does: a stale descriptor then names somebody else's socket.
@@ -556,7 +575,9 @@ void SimNetwork::forget(const SimIo& io) noexcept {
   std::erase_if(operations, [&](const SimOperation& at) { return at.io == &io; });
 }
 
+// Said at once: what broke the rule may crash next.
 void SimNetwork::violation(std::string text) {
+  std::fprintf(stderr, "violation: %s\n", text.c_str());
   note("violation", static_cast<std::int64_t>(violations.size()), 0);
   violations.push_back(std::move(text));
 }

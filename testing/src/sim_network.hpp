@@ -135,6 +135,7 @@ class SimNetwork {
   bool stepping = false;       // a wait is noted, not waited
 
   [[nodiscard]] std::size_t sockets_open() const noexcept;
+  [[nodiscard]] std::string unwatched() const;
   [[nodiscard]] Random& random() noexcept { return random_; }
   void fail_operation(std::uint64_t nth) noexcept { fail_at_ = nth == 0 ? 0 : operations_ + nth; }
   [[nodiscard]] std::uint64_t operations_done() const noexcept { return operations_; }

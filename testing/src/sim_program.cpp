@@ -17,13 +17,15 @@ namespace {
 constexpr std::uint64_t kSeedsPerProgress = 500;
 constexpr std::uint64_t kSeedsPerHash = 50;
 
-// For the abort of a failed assertion, which must still name its seed: prepared ahead, because
+// For a failed assertion or a crash, which must still name its seed: prepared ahead, because
 // nothing may be allocated there.
 std::array<char, 256> abort_line{};
 
-void on_abort(int) {
+void on_crash(int signal) {
   [[maybe_unused]] const auto written =
       ::write(STDERR_FILENO, abort_line.data(), std::strlen(abort_line.data()));
+  std::signal(signal, SIG_DFL);
+  std::raise(signal);
 }
 
 std::string commit_of(const std::string& directory) {
@@ -165,7 +167,7 @@ int run_sim_program(const SimProgram& program, int argc, char** argv) {
     print_help(program, arguments ? stdout : stderr);
     return arguments ? 0 : 2;
   }
-  std::signal(SIGABRT, &on_abort);
+  for (const int signal : {SIGABRT, SIGSEGV, SIGBUS}) std::signal(signal, &on_crash);
   std::uint64_t all = 0;
   std::uint64_t part = 0;
   std::uint64_t seeds = 0;

@@ -115,6 +115,9 @@ std::size_t SimWorld::sockets_open() const noexcept {
 std::size_t SimWorld::operations_in_flight() const noexcept {
   return network_->operations.size();
 }
+std::string SimWorld::unwatched() const {
+  return network_->unwatched();
+}
 SimTrace& SimWorld::trace() noexcept {
   return trace_;
 }

@@ -60,6 +60,9 @@ void Endpoint::on_closed(Connection&, const Closed& event) noexcept {
   error = event.error.code();
   simulation.check(opens == 1 && closes == 1 && fails == 0, "it ended once", *this);
   simulation.check(error != Errc::ok, "its end has a reason", *this);
+  // Both ends are ours, and TCP loses and changes nothing.
+  simulation.check(condition(error) != Condition::protocol_violation, "nobody breaks the protocol",
+                   *this);
   simulation.world().trace().note(simulation.world().now_ns(),
                                   client ? "client closed" : "server closed", link,
                                   static_cast<std::uint64_t>(error));

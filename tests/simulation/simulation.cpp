@@ -33,12 +33,6 @@ bool has_front(const std::unique_ptr<Queue>& queue) {
   return found;
 }
 
-template <typename Value>
-Value must(Result<Value> result) {
-  ZW_ASSERT(result.has_value());
-  return std::move(*result);
-}
-
 }  // namespace
 
 Simulation::Simulation(std::uint64_t seed, bool trace)
@@ -100,40 +94,71 @@ testing::SimResult Simulation::run() {
 
 // --- Setting up.
 
+// False: something could not be made. That is a failure, unless it is for want of memory, which
+// only a test brings about.
+template <typename Value, typename Into>
+bool Simulation::made(Result<Value> result, Into& into) {
+  if (result) {
+    into = std::move(*result);
+    return true;
+  }
+  if (result.error().code() != Errc::memory_exhausted)
+    fail("set-up: " + std::string(name(result.error().code())));
+  return false;
+}
+
 bool Simulation::set_up() {
   random_bytes_.resize(kRandomBytes);
   random_.fill(random_bytes_);
-  const std::size_t queue_bytes = setting_.queue_bytes;
+  if (!make_queues() || !make_reactors()) return false;
+  if (outbox_ != nullptr) {
+    const auto attached = client_->attach(
+        *outbox_, Callback<const OutboxRefusal&>::to<&Simulation::on_refused>(*this));
+    ZW_ASSERT(attached.has_value());
+  }
+  const Address here = *Address::from_literal("127.0.0.1", 0);
+  const Address nobody = *Address::from_literal("127.0.0.9", 0);
+  world_.add_host(kHost,
+                  random_.chance_ppm(200'000) ? std::vector{nobody, here} : std::vector{here});
+  plan_links();
+  return listen();
+}
+
+bool Simulation::make_queues() {
   const MappedMemoryOptions lazily{.prefault = false};
+  const std::size_t bytes = setting_.queue_bytes;
   if (setting_.queue != QueueKind::none) {
     const FullPolicy policy = setting_.queue == QueueKind::stop_reading ? FullPolicy::stop_reading
                                                                         : FullPolicy::drop_newest;
-    queue_ = must(MessageQueue::make({queue_bytes, policy, lazily}));
+    if (!made(MessageQueue::make({bytes, policy, lazily}), queue_)) return false;
   }
-  if (setting_.outbox) outbox_ = must(Outbox::make({queue_bytes, lazily}));
-  if (setting_.latest)
-    latest_ = must(LatestTable::make({setting_.links, setting_.message_bytes_max, lazily}));
-  if (setting_.records) {
-    recording_path_ = "/tmp/zenwire-simulation-" + std::to_string(::getpid()) + ".jsonl";
-    ::unlink(recording_path_.c_str());
-    RecorderOptions options{.path = recording_path_, .segment_bytes = 1 << 20, .sync = false};
-    options.stall_ns_max = 10'000'000'000;
-    recorder_.emplace(must(Recorder::open(options)));
-  }
+  if (setting_.outbox && !made(Outbox::make({bytes, lazily}), outbox_)) return false;
+  if (setting_.latest &&
+      !made(LatestTable::make({setting_.links, setting_.message_bytes_max, lazily}), latest_))
+    return false;
+  if (!setting_.records) return true;
+  recording_path_ = "/tmp/zenwire-simulation-" + std::to_string(::getpid()) + ".jsonl";
+  ::unlink(recording_path_.c_str());
+  RecorderOptions options{.path = recording_path_, .segment_bytes = 1 << 20, .sync = false};
+  options.stall_ns_max = 10'000'000'000;
+  return made(Recorder::open(options), recorder_);
+}
+
+bool Simulation::make_reactors() {
   ReactorOptions client_options = setting_.reactor_options(true);
   ReactorOptions server_options = setting_.reactor_options(false);
   client_options.journal = client_journal_;
   server_options.journal = server_journal_;
-  auto client = Reactor::create(client_options, world_.make_reactor_io());
-  auto server = Reactor::create(server_options, world_.make_reactor_io());
-  client_ = must(std::move(client));
-  server_ = must(std::move(server));
+  if (!made(Reactor::create(client_options, world_.make_reactor_io()), client_)) return false;
+  if (!made(Reactor::create(server_options, world_.make_reactor_io()), server_)) return false;
   world_.add(*client_);
   world_.add(*server_);
   world_.add(Callback<>::to<&Simulation::turn>(*this));
-  if (outbox_ != nullptr)
-    ZW_ASSERT(client_->attach(*outbox_,
-                              Callback<const OutboxRefusal&>::to<&Simulation::on_refused>(*this)));
+  return true;
+}
+
+// False: refused, which only a failing operation or want of memory does.
+bool Simulation::listen() {
   ListenOptions listen;
   listen.secure = setting_.tls;
   if (setting_.tls) listen.tls = certificates_.server_options();
@@ -142,15 +167,9 @@ bool Simulation::set_up() {
   listen.deflate.enabled = setting_.deflate;
   listen.on_open = Callback<Connection&>::to<&Simulation::on_accepted>(*this);
   const auto address = server_->listen(listen);
-  // Only a failing operation, which its own test asks for, can refuse it.
   if (!address) return false;
   url_ = std::string(setting_.tls ? "wss://" : "ws://") + kHost + ":" +
          std::to_string(address->port()) + "/";
-  world_.add_host(kHost, random_.chance_ppm(200'000)
-                             ? std::vector{*Address::from_literal("127.0.0.9", 0),
-                                           *Address::from_literal("127.0.0.1", 0)}
-                             : std::vector{*Address::from_literal("127.0.0.1", 0)});
-  plan_links();
   return true;
 }
 
@@ -242,6 +261,7 @@ Bytes Simulation::make_payload(char source, std::size_t number, Opcode opcode, s
 }
 
 void Simulation::turn() noexcept {
+  if (!world_.violations().empty()) fail(world_.violations().front());
   if (failed()) return;
   for (Link& link : links_) {
     if (!link.started && (healing_ || random_.chance_ppm(100'000))) start_link(link);
@@ -402,7 +422,7 @@ std::string Simulation::unfinished() const {
               std::to_string(connection->counters().sends_refused);
     }
   }
-  return text;
+  return text + world_.unwatched();
 }
 
 // Whoever was not to close does so when nothing more is to come.
@@ -492,8 +512,9 @@ void Simulation::check_slots() {
 void Simulation::check_recording() {
   if (!recorder_) return;
   if (!recorder_->close()) return fail("the recorder failed");
-  const Recording recording = must(Recording::open(recording_path_));
-  RecordingReader reader(recording);
+  const auto recording = Recording::open(recording_path_);
+  if (!recording) return fail("the recording cannot be read");
+  RecordingReader reader(*recording);
   std::vector<std::size_t> received(links_.size());
   std::vector<std::size_t> sent(links_.size());
   while (const RecordedMessage* record = reader.next()) {

@@ -61,7 +61,12 @@ class Simulation {
     bool started = false;
   };
 
+  template <typename Value, typename Into>
+  bool made(Result<Value> result, Into& into);
   bool set_up();
+  bool make_queues();
+  bool make_reactors();
+  bool listen();
   void plan_links();
   bool start_link(Link& link);
   void on_accepted(Connection& connection) noexcept;

@@ -144,7 +144,7 @@ class Io {
   virtual ~Io() = default;
 
   // --- The ring: queued now, in the kernel at the next reap at the latest.
-  // Outcome of connect: 0 or -errno. The address is copied.
+  // Outcome of connect: 0 or -errno. The address is the owner's to keep until then.
   virtual void submit_connect(Completion&, Socket, const Address&) noexcept = 0;
   // Multishot. Outcomes: new sockets (non-blocking) or -errno.
   virtual void submit_accept(Completion&, Socket listener) noexcept = 0;

@@ -11,6 +11,12 @@
 //
 // Setting connections up (names, TCP, TLS, the upgrade) happens on a set-up thread of its own that
 // hands over what is open, so a slow handshake never stalls a hot connection.
+//
+// Want of memory: what is reserved at start and cannot be had is memory_exhausted. A small
+// allocation that fails while something is set up ends the process by std::terminate: a system that
+// has not a few hundred bytes left kills processes, and one that goes on half set up is worth less
+// than one that ended. What a library asks for and does not get (TLS) fails that attempt with an
+// error.
 
 #include <chrono>
 #include <cstdint>
@@ -87,15 +93,16 @@ struct ReactorIo {
 class Reactor {
  public:
   // Errors: those of ReactorOptions::validate(), ring_*, memory_exhausted, memory_lock_refused.
-  static Result<std::unique_ptr<Reactor>> create(const ReactorOptions& options = {});
-  static Result<std::unique_ptr<Reactor>> create(const ReactorOptions& options, ReactorIo ios);
+  static Result<std::unique_ptr<Reactor>> create(const ReactorOptions& options = {}) noexcept;
+  static Result<std::unique_ptr<Reactor>> create(const ReactorOptions& options,
+                                                 ReactorIo ios) noexcept;
   ~Reactor();
 
   // Begins to open a connection; the outcome comes as on_open or on_failed. Returns at once.
   // Errors: those of ConnectOptions::validate(), file and TLS configuration errors,
   // connections_exhausted, reactor_stopping.
   Result<ConnectionId> connect(const ConnectOptions& options,
-                               const ConnectionHandlers& handlers = {});
+                               const ConnectionHandlers& handlers = {}) noexcept;
   // The same without an allocation on this thread, to be called again and again. The attempt starts
   // with the `first_address`-th of the addresses that the name resolves to, modulo their number.
   // Errors: contradictory_options (a limit above the reactor's), connections_exhausted,
@@ -103,7 +110,7 @@ class Reactor {
   Result<ConnectionId> connect(const Endpoint& endpoint, const ConnectionHandlers& handlers = {},
                                std::uint32_t first_address = 0) noexcept;
   // Accepts connections; returns the address, with the port that was taken.
-  Result<Address> listen(const ListenOptions& options);
+  Result<Address> listen(const ListenOptions& options) noexcept;
 
   // The connection, or null when it has ended.
   [[nodiscard]] Connection* find(ConnectionId id) noexcept;
@@ -136,7 +143,7 @@ class Reactor {
   // when all have closed, or at the deadline by force.
   void stop(std::chrono::nanoseconds deadline = std::chrono::seconds(3)) noexcept;
   // Any thread: runs `call` on the reactor's thread. Allocates on the calling thread.
-  void post(Callback<Reactor&> call);
+  void post(Callback<Reactor&> call) noexcept;
   // Any thread: ends a reactor's sleep after something was put into an outbox. Two loads if it does
   // not sleep.
   void doorbell() noexcept;

@@ -91,6 +91,9 @@ class SimWorld {
   // What has not come home: 0 once every reactor has died.
   [[nodiscard]] std::size_t sockets_open() const noexcept;
   [[nodiscard]] std::size_t operations_in_flight() const noexcept;
+  // Sockets with bytes or an end to be read and no operation in flight that would tell of them: if
+  // nothing goes on, this is why.
+  [[nodiscard]] std::string unwatched() const;
 
   [[nodiscard]] SimTrace& trace() noexcept;
   // A generator for the workload: its draws do not shift the network's.
