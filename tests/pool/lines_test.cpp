@@ -149,6 +149,7 @@ TEST_F(LinesTest, no_more_lines_than_the_pool_has_members) {
   const std::uint16_t port = listen();
   for (int i = 0; i < 4; ++i) ASSERT_TRUE(lines_->add(to(port)).has_value());
   EXPECT_EQ(lines_->add(to(port)).error().code(), Errc::pool_members_exhausted);
+  ASSERT_TRUE(until([&] { return lines_->open_count() == 4; }));
 }
 
 }  // namespace
