@@ -240,6 +240,8 @@ struct Reactor::Impl {
 
   std::unique_ptr<TelemetryPage> telemetry;
   ReactorCounters& counters;
+  // Where outcomes are copied to. A member: as a local its 4 KiB would be initialised in each turn.
+  std::array<Reaped, kReaped_max> reaped{};
   Instant_ns idle_since_ns = 0;
   bool stopping = false;
   Instant_ns stop_deadline_ns = kNever_ns;
@@ -699,7 +701,6 @@ inline bool Reactor::Impl::work(bool worked, bool may_wait) noexcept {
 }
 
 bool Reactor::Impl::reap(bool worked, bool may_wait) noexcept {
-  std::array<Reaped, kReaped_max> reaped;
   std::size_t count = 0;
   const bool over = stopping && in_use == 0;
   // With a journal the clock is read whether it may wait or not: a replay does not know.

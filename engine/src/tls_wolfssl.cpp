@@ -21,6 +21,9 @@ constexpr std::size_t kRecordWhole_bytes_max = kRecordHeader_bytes + kRecordCiph
 constexpr std::size_t kCiphertextBuffer_bytes = std::size_t{64} << 10;
 static_assert(kCiphertextBuffer_bytes >= 2 * kRecordWhole_bytes_max,
               "a whole record finds room behind one that waits to be read");
+// Longer copies make libc move single bytes in microcode (rep movsb), which takes longer to start
+// and counts a byte an instruction; up to here it uses vectors.
+constexpr std::size_t kCopy_bytes_max = 2048;
 // What the library may say of itself once the handshake is over and nobody fetches it.
 constexpr std::size_t kPendingReserve_bytes = 4096;
 // See kRecordOverhead_bytes_max: header, explicit IV, tag, content type, and a key update before
@@ -144,6 +147,8 @@ struct TlsStream::Impl {
   void note_plain_alert() noexcept;
   int receive(std::byte* to, std::size_t bytes) noexcept;
   int send(const std::byte* from, std::size_t bytes) noexcept;
+  int read_piece(MutableBytes plaintext) noexcept;
+  std::size_t read_rest(MutableBytes plaintext, std::size_t bytes) noexcept;
 
   bool accept_certificate(bool chain_ok, const WOLFSSL_X509_STORE_CTX& store);
   bool refuse_chain(const WOLFSSL_X509_STORE_CTX& store);
@@ -304,7 +309,10 @@ int TlsStream::Impl::receive(std::byte* to, std::size_t bytes) noexcept {
   if (record_left == 0) record_left = front_record_bytes();
   if (record_left == 0) return WOLFSSL_CBIO_ERR_WANT_READ;
   const std::size_t part = std::min(bytes, record_left);
-  std::memcpy(to, in.data() + in_begin, part);
+  const std::byte* const from = in.data() + in_begin;
+  for (std::size_t at = 0; at < part; at += kCopy_bytes_max) {
+    std::memcpy(to + at, from + at, std::min(part - at, kCopy_bytes_max));
+  }
   in_begin += part;
   record_left -= part;
   return static_cast<int>(part);
@@ -460,6 +468,24 @@ Result<bool> TlsStream::handshake() noexcept {
   return impl.done;
 }
 
+// Opens the next record, if none is open, and copies a piece of it.
+int TlsStream::Impl::read_piece(MutableBytes plaintext) noexcept {
+  const int room = static_cast<int>(std::min(plaintext.size(), kCopy_bytes_max));
+  const int result = wolfSSL_read(ssl.get(), plaintext.data(), room);
+  plaintext_left = result == room && wolfSSL_pending(ssl.get()) > 0;
+  return result;
+}
+
+// The pieces of the open record behind the first `bytes`; returns how many there are with those.
+std::size_t TlsStream::Impl::read_rest(MutableBytes plaintext, std::size_t bytes) noexcept {
+  while (plaintext_left && bytes < plaintext.size()) {
+    const int result = read_piece(plaintext.subspan(bytes));
+    ZW_ASSERT(result > 0);  // it was pending
+    bytes += static_cast<std::size_t>(result);
+  }
+  return bytes;
+}
+
 Result<std::size_t> TlsStream::read(MutableBytes plaintext) noexcept {
   ZW_ASSERT(!plaintext.empty());
   if (!impl_->steady) [[unlikely]]
@@ -470,12 +496,9 @@ Result<std::size_t> TlsStream::read(MutableBytes plaintext) noexcept {
 inline Result<std::size_t> TlsStream::Impl::decrypt(MutableBytes plaintext) noexcept {
   // More than once only for records without data: tickets, key updates, empty ones.
   while (has_complete_record()) {
-    const int room = static_cast<int>(std::min(plaintext.size(), kRecord_bytes_max));
-    const int result = wolfSSL_read(ssl.get(), plaintext.data(), room);
-    if (result > 0) [[likely]] {
-      plaintext_left = result == room && wolfSSL_pending(ssl.get()) > 0;
-      return static_cast<std::size_t>(result);
-    }
+    const int result = read_piece(plaintext);
+    if (result > 0) [[likely]]
+      return read_rest(plaintext, static_cast<std::size_t>(result));
     plaintext_left = false;
     const int error = wolfSSL_get_error(ssl.get(), result);
     if (error == WOLFSSL_ERROR_ZERO_RETURN) return fail(Errc::tls_closed);
