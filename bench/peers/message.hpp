@@ -71,10 +71,12 @@ class Expected {
   [[nodiscard]] bool take(std::string_view text) noexcept {
     if (text.size() != message_bytes_) return false;
     bool right = std::memcmp(text.data(), next_, message_bytes_) == 0;
-    if (!right && !begun_) right = begins_at_one(text);
+    if (!right && !begun_) [[unlikely]]
+      right = begins_at_one(text);
     begun_ = true;
     next_ += message_bytes_;
-    if (next_ == messages_.data() + messages_.size()) next_ = messages_.data();
+    if (next_ == end_) [[unlikely]]
+      next_ = messages_.data();
     return right;
   }
 
@@ -107,11 +109,13 @@ class Expected {
       messages_ += make_message(message_bytes_, first + i);
     }
     next_ = messages_.data();
+    end_ = next_ + messages_.size();
   }
 
   std::size_t message_bytes_ = 0;
   std::size_t block_ = 0;
   const char* next_ = nullptr;
+  const char* end_ = nullptr;
   bool begun_ = false;
   std::string messages_;
 };

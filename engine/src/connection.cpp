@@ -203,50 +203,60 @@ bool Connection::retry_stalled() noexcept {
   return true;
 }
 
-// True when the window holds nothing complete any more; false when delivery must stop here.
+// True when the window holds nothing complete any more; false when delivery must stop here. A burst
+// is this loop, with what every message costs in line; the rest leaves it through calls.
 bool Connection::deliver_window() noexcept {
   while (state_ != ConnectionState::closed && !discard_) {
-    switch (reader_.next(window_)) {
-      case ReadStatus::message: deliver_message(); break;
-      case ReadStatus::control: handle_control(); break;
-      case ReadStatus::need_more: return true;
-      case ReadStatus::failed: fail_protocol(reader_.error(), reader_.close_code()); break;
+    if (window_.unparsed_bytes() == 0) return true;
+    const ReadStatus status = reader_.next(window_);
+    if (status == ReadStatus::need_more) return true;
+    if (status == ReadStatus::message) [[likely]] {
+      deliver_message();
+    } else if (status == ReadStatus::control) {
+      handle_control();
+    } else {
+      fail_protocol(reader_.error(), reader_.close_code());
     }
     if (paused() || inflate_waits_) return false;
   }
   return state_ != ConnectionState::closed;
 }
 
-void Connection::deliver_message() noexcept {
-  ++sequence_;
+inline void Connection::deliver_message() noexcept {
   ++counters_.messages_received;
   deliver_held();
 }
 
 // The message that the reader holds.
-void Connection::deliver_held() noexcept {
-  Message message;
-  message.payload = reader_.payload();
-  message.opcode = reader_.opcode();
-  message.sequence = sequence_;
-  message.received_ns = received_ns_;
-  message.received_ticks = received_ticks_;
-  message.last_of_burst =
-      !reader_.complete_frame_follows(window_) && (tls_ == nullptr || !tls_->has_complete_record());
-  if (reader_.compressed() && !inflate(message)) [[unlikely]]
-    return;
+inline void Connection::deliver_held() noexcept {
+  Message message{.payload = reader_.payload(),
+                  .opcode = reader_.opcode(),
+                  .last_of_burst = !reader_.complete_frame_follows(window_) &&
+                                   (tls_ == nullptr || !tls_->has_complete_record()),
+                  .sequence = counters_.messages_received,
+                  .received_ns = received_ns_,
+                  .received_ticks = received_ticks_};
+  if (reader_.compressed()) [[unlikely]]
+    return deliver_compressed(message);
   counters_.payload_bytes_received += message.payload.size();
-  if (services_.latency != nullptr)
-    services_.latency->mark(Stage::framed, received_ticks_, services_.ticks.now());
+  hand_over(message);
+}
+
+void Connection::deliver_compressed(Message& message) noexcept {
+  if (!inflate(message)) return;
+  counters_.payload_bytes_received += message.payload.size();
   hand_over(message);
   if (!stalled_) release_inflated();
 }
 
-void Connection::hand_over(const Message& message) noexcept {
+inline void Connection::hand_over(const Message& message) noexcept {
+  if (services_.latency != nullptr) [[unlikely]]
+    mark(Stage::framed);
   on_message(*this, message);
-  if (services_.latency != nullptr)
-    services_.latency->mark(Stage::callback, received_ticks_, services_.ticks.now());
-  if (observed_) return hand_over_observed(message);
+  if (services_.latency != nullptr) [[unlikely]]
+    mark(Stage::callback);
+  if (observed_) [[unlikely]]
+    return hand_over_observed(message);
   if (queue_ != nullptr && !push(message)) [[unlikely]]
     stall(message);
 }
@@ -262,6 +272,10 @@ void Connection::stall(const Message& message) noexcept {
   stalled_ = true;
   stalled_message_ = message;
   ++counters_.pauses;
+}
+
+void Connection::mark(Stage stage) noexcept {
+  services_.latency->mark(stage, received_ticks_, services_.ticks.now());
 }
 
 // False: full, and the policy is to wait.
@@ -382,8 +396,7 @@ bool Connection::refill_tls() noexcept {
   const auto plain = tls_->read(window_.writable());
   take_tls_output();
   if (plain) {
-    if (services_.latency != nullptr)
-      services_.latency->mark(Stage::decrypted, received_ticks_, services_.ticks.now());
+    if (services_.latency != nullptr) mark(Stage::decrypted);
     window_.commit(*plain);
     return *plain > 0;
   }
@@ -630,7 +643,7 @@ bool Connection::finish() noexcept {
 bool Connection::push_event(MessageKind kind, Errc reason, Bytes payload) noexcept {
   MessageHeader header;
   header.received_ns = services_.wall_ns;
-  header.sequence = sequence_;
+  header.sequence = counters_.messages_received;
   header.session = session;
   header.connection = id_.index;
   header.epoch = id_.epoch;

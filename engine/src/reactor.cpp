@@ -818,26 +818,25 @@ void Reactor::Impl::make_ready(Slot& slot) noexcept {
 }
 
 bool Reactor::Impl::read_open() noexcept {
-  bool worked = false;
+  const std::uint64_t bytes_before = counters.bytes_received;
   // By index: a callback may end a connection, which takes the last one's place.
-  for (std::size_t i = 0; i < open_slots.size(); ++i) worked |= read(*open_slots[i]);
-  return worked;
+  for (std::size_t i = 0; i < open_slots.size(); ++i) read(*open_slots[i]);
+  return counters.bytes_received != bytes_before;
 }
 
 bool Reactor::Impl::read_ready() noexcept {
   if (ready_slots.empty()) return false;
   ready_now.swap(ready_slots);
-  bool worked = false;
+  const std::uint64_t bytes_before = counters.bytes_received;
   for (Slot* slot : ready_now) {
     slot->ready = false;
     if (slot->ending || slot->connection == nullptr || slot->socket == kNoSocket) continue;
     int takes = 0;
     while (takes < kTakesPerTurn_max && read(*slot)) ++takes;
-    worked |= takes > 0;
     if (takes == kTakesPerTurn_max && slot->polled) make_ready(*slot);
   }
   ready_now.clear();
-  return worked;
+  return counters.bytes_received != bytes_before;
 }
 
 // One take. True if there may be more at once.
@@ -869,8 +868,9 @@ bool Reactor::Impl::take_burst(Slot& slot, MutableBytes space) noexcept {
   services.unrecorded.flush();
   choose_take(slot, bytes, began_ns);
   look(slot);
-  // A take that did not fill its space found the end of what was there.
-  return !slot.ending && (bytes == space.size() || peek || slot.peer_ended);
+  // A take that did not fill its space found the end of what was there. What comes after it, even
+  // before it was settled, wakes the poll again.
+  return !slot.ending && (bytes == space.size() || slot.peer_ended);
 }
 
 bool Reactor::Impl::no_bytes(Slot& slot, std::ptrdiff_t result) noexcept {

@@ -23,7 +23,7 @@ static_assert(kCiphertextBuffer_bytes >= 2 * kRecordWhole_bytes_max,
               "a whole record finds room behind one that waits to be read");
 // Longer copies make libc move single bytes in microcode (rep movsb), which takes longer to start
 // and counts a byte an instruction; up to here it uses vectors.
-constexpr std::size_t kCopy_bytes_max = 2048;
+constexpr std::size_t kCopy_bytes_max = 4096;
 // What the library may say of itself once the handshake is over and nobody fetches it.
 constexpr std::size_t kPendingReserve_bytes = 4096;
 // See kRecordOverhead_bytes_max: header, explicit IV, tag, content type, and a key update before

@@ -21,6 +21,7 @@
 #include <zenwire/engine/buffer_pool.hpp>
 #include <zenwire/engine/handler_table.hpp>
 #include <zenwire/engine/io.hpp>
+#include <zenwire/engine/latency.hpp>
 #include <zenwire/engine/message_header.hpp>
 #include <zenwire/engine/opening.hpp>
 #include <zenwire/engine/options.hpp>
@@ -243,6 +244,8 @@ class Connection {
   bool deliver_window() noexcept;
   void deliver_message() noexcept;
   void deliver_held() noexcept;
+  void deliver_compressed(Message& message) noexcept;
+  void mark(Stage stage) noexcept;
   bool inflate(Message& message) noexcept;
   void hand_over(const Message& message) noexcept;
   void hand_over_observed(const Message& message) noexcept;
@@ -301,7 +304,6 @@ class Connection {
   Recorder* recorder_ = nullptr;
   bool observed_ = false;    // there is a recorder or a journal
   bool sends_open_ = false;  // open, and without a journal: a send goes its short way
-  std::uint64_t sequence_ = 0;
   std::uint64_t received_ticks_ = 0;
   std::uint64_t received_ns_ = 0;
   ConnectionState state_ = ConnectionState::opening;
