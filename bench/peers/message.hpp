@@ -56,6 +56,28 @@ inline std::string make_message(std::size_t bytes, std::uint64_t number,
   return text;
 }
 
+// Whether two texts of at least a block are the same: in line, because it stands beside what is
+// measured.
+inline bool same_bytes(const char* a, const char* b, std::size_t bytes) noexcept {
+  using Block = long long __attribute__((vector_size(32)));
+  Block seen{};
+  const auto compare = [&](std::size_t at) {
+    Block left;
+    Block right;
+    std::memcpy(&left, a + at, sizeof left);
+    std::memcpy(&right, b + at, sizeof right);
+    seen |= left ^ right;
+  };
+  std::size_t at = 0;
+  for (; at + 2 * sizeof(Block) <= bytes; at += 2 * sizeof(Block)) {
+    compare(at);
+    compare(at + sizeof(Block));
+  }
+  if (at + sizeof(Block) <= bytes) compare(at);
+  compare(bytes - sizeof(Block));
+  return (seen[0] | seen[1] | seen[2] | seen[3]) == 0;
+}
+
 // What one connection is to receive: every byte of every message is compared.
 class Expected {
  public:
@@ -70,7 +92,7 @@ class Expected {
   // The next of a repeated block.
   [[nodiscard]] bool take(std::string_view text) noexcept {
     if (text.size() != message_bytes_) return false;
-    bool right = std::memcmp(text.data(), next_, message_bytes_) == 0;
+    bool right = same_bytes(text.data(), next_, message_bytes_);
     if (!right && !begun_) [[unlikely]]
       right = begins_at_one(text);
     begun_ = true;
