@@ -69,7 +69,16 @@ void RawSocket::wait(short events) const {
   ::poll(&entry, 1, -1);
 }
 
+void RawSocket::wait_readable() const {
+  wait(POLLIN);
+}
+
 void RawSocket::open() {
+  open_transport();
+  upgrade();
+}
+
+void RawSocket::open_transport() {
   connect();
   if (ssl_ != nullptr) {
     SSL_set_fd(ssl_, socket_);
@@ -79,7 +88,6 @@ void RawSocket::open() {
       wait(why == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT);
     }
   }
-  upgrade();
 }
 
 void RawSocket::connect() {

@@ -27,6 +27,9 @@ class RawSocket {
 
   // Connects, shakes hands, and upgrades; blocks.
   void open();
+  // The same without the upgrade.
+  void open_transport();
+  void wait_readable() const;
   // Bytes that have come, at most `bytes`; 0: none now.
   std::size_t receive(char* to, std::size_t bytes);
   // Sends all of it.

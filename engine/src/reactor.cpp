@@ -143,6 +143,7 @@ struct Reactor::Impl {
   bool work(bool worked, bool may_wait) noexcept;
   bool reap(bool worked, bool may_wait) noexcept;
   [[nodiscard]] Instant_ns wait_until() noexcept;
+  [[nodiscard]] bool still_spins() noexcept;
   bool drain_outboxes() noexcept;
   ReadVerdict send_from(AttachedOutbox& attached, const OutboxView& view) noexcept;
   void sent_from(AttachedOutbox& attached, const OutboxHeader& header, Errc outcome) noexcept;
@@ -722,16 +723,18 @@ bool Reactor::Impl::reap(bool worked, bool may_wait) noexcept {
 
 // 0: not now.
 Instant_ns Reactor::Impl::wait_until() noexcept {
-  if (options.idle == Idle::spin) return 0;
-  const Instant_ns now = io->now();
-  if (options.idle == Idle::spin_then_block) {
-    if (idle_since_ns == 0) idle_since_ns = now;
-    if (now - idle_since_ns < static_cast<Instant_ns>(options.spin_for.count())) return 0;
-  }
+  if (options.idle == Idle::spin || (options.idle == Idle::spin_then_block && still_spins()))
+    return 0;
   Instant_ns until_ns = timers.next_deadline_ns();
   if (stopping) until_ns = std::min(until_ns, stop_deadline_ns);
-  if (!attention_slots.empty()) until_ns = std::min(until_ns, now + kBacklogPeriod_ns);
+  if (!attention_slots.empty()) until_ns = std::min(until_ns, io->now() + kBacklogPeriod_ns);
   return std::max<Instant_ns>(until_ns, 1);
+}
+
+bool Reactor::Impl::still_spins() noexcept {
+  const Instant_ns now_ns = io->now();
+  if (idle_since_ns == 0) idle_since_ns = now_ns;
+  return now_ns - idle_since_ns < static_cast<Instant_ns>(options.spin_for.count());
 }
 
 // Something came for a reactor that is about to sleep.

@@ -5,7 +5,8 @@
 # Commands are looked for rather than packages, because a command may well come from elsewhere: Debian's npm, for one,
 # conflicts with other builds of Node.js.
 #
-# Groups: base (build and run), tls (build wolfSSL; only looked at when it is not built), test (tests), ci (.ci/run).
+# Groups: base (build and run), tls (build wolfSSL; only looked at when it is not built), test (tests), ci (.ci/run),
+# bench (the peers that benchmarks compare with).
 zw_packages='
 base g++                  g++
 base make                 make
@@ -45,9 +46,17 @@ test nodejs               node
 test npm                  npm
 ci   gcovr                gcovr
 ci   git                  git
+ci   valgrind             valgrind
 ci   clang-16             clang++-16
 ci   libclang-rt-16-dev   /usr/lib/llvm-16/lib/clang/16/lib/linux/libclang_rt.fuzzer-x86_64.a
 ci   clang-format-14      clang-format-14
+bench valgrind            valgrind
+bench libssl-dev          /usr/include/openssl/ssl.h
+bench libboost1.81-dev    /usr/include/boost/beast.hpp
+bench libwslay-dev        /usr/include/wslay/wslay.h
+bench libwebsockets-dev   /usr/include/libwebsockets.h
+bench libasio-dev         /usr/include/asio.hpp
+bench libwebsocketpp-dev  /usr/include/websocketpp/client.hpp
 '
 
 # missing_packages GROUP...: one package per line.
