@@ -8,5 +8,5 @@ target_compile_options(zenwire_warnings INTERFACE
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # g++ 12 reports these from inside its own library and intrinsics when it inlines; clang covers the true cases.
   target_compile_options(zenwire_warnings INTERFACE -Wno-null-dereference -Wno-stringop-overflow -Wno-array-bounds
-    -Wno-maybe-uninitialized -Wno-restrict)
+    -Wno-maybe-uninitialized -Wno-restrict $<$<CONFIG:Release>:-Wno-free-nonheap-object>)
 endif()

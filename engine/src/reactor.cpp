@@ -871,9 +871,8 @@ bool Reactor::Impl::take_burst(Slot& slot, MutableBytes space) noexcept {
   services.unrecorded.flush();
   choose_take(slot, bytes, began_ns);
   look(slot);
-  // A take that did not fill its space found the end of what was there. What comes after it, even
-  // before it was settled, wakes the poll again.
-  return !slot.ending && (bytes == space.size() || slot.peer_ended);
+  // A take that did not fill its space found the end of what was there.
+  return !slot.ending && (bytes == space.size() || peek || slot.peer_ended);
 }
 
 bool Reactor::Impl::no_bytes(Slot& slot, std::ptrdiff_t result) noexcept {
