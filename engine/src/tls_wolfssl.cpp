@@ -625,6 +625,7 @@ Result<std::size_t> TlsStream::Impl::decrypt_watched(MutableBytes plaintext) noe
     journal->refuse("number of bytes");
     return std::size_t{0};
   }
+  journal->begin_input(bytes);
   journal->given_bytes(plaintext.first(bytes));
   journal->commit();
   if (ssl != nullptr) return live;
