@@ -449,12 +449,17 @@ void Setup::request_stop() noexcept {
 void Setup::stop() noexcept {
   request_stop();
   if (thread_.joinable()) thread_.join();
-  while (!attempts_.empty() || !listeners_.empty()) step(true);
+  while (!is_over()) step(true);
 }
 
 void Setup::run() noexcept {
-  while (!stopping_.load(std::memory_order_acquire) || !attempts_.empty() || !listeners_.empty())
-    step(true);
+  while (!is_over()) step(true);
+}
+
+// What was posted before the stop is still taken: the reactor waits for each attempt's end.
+bool Setup::is_over() const noexcept {
+  return stopping_.load(std::memory_order_acquire) && attempts_.empty() && listeners_.empty() &&
+         !mail_.has_mail() && !dials_.has_mail() && !listener_mail_.has_mail();
 }
 
 void Setup::post(Attempt& attempt) noexcept {

@@ -170,6 +170,7 @@ class Setup {
   friend struct Listener;
 
   void run() noexcept;
+  [[nodiscard]] bool is_over() const noexcept;
   void take_mail() noexcept;
   void begin(Attempt& attempt) noexcept;
   void give_up_aborted() noexcept;

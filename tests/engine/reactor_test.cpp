@@ -562,6 +562,22 @@ TEST(Reactor, StopWithADeadlineDropsAPeerThatDoesNotAnswer) {
   EXPECT_EQ(client.closed, 1);
 }
 
+// The set-up thread once ended without a look at what had been posted before the stop, and the
+// reactor waited for that attempt for ever.
+TEST(Reactor, AStopRightBehindAConnectEndsTheAttempt) {
+  for (int i = 0; i < 50; ++i) {
+    auto reactor = make_reactor();
+    Client client;
+    Client again;
+    connect(*reactor, {.url = "ws://127.0.0.1:1/"}, client);
+    auto endpoint = Endpoint::make({.url = "ws://127.0.0.1:1/"});
+    ASSERT_TRUE(endpoint.has_value());
+    ASSERT_TRUE(reactor->connect(*endpoint, again.handlers()).has_value());
+    reactor->stop(std::chrono::seconds(0));
+    ASSERT_TRUE(run_until(*reactor, [&] { return client.ended() && again.ended(); })) << i;
+  }
+}
+
 TEST(Reactor, PostRunsOnTheReactorsThread) {
   auto reactor = make_reactor();
   std::thread::id ran_on;
