@@ -39,11 +39,11 @@ struct Link {
   explicit operator bool() const noexcept { return send != nullptr; }
 
   static Link to(Connection& connection) noexcept {
-    return {[](void* owner, Opcode opcode, Bytes payload) noexcept {
-              return static_cast<Connection*>(owner)->send(opcode, payload);
+    return {[](void* linked, Opcode opcode, Bytes payload) noexcept {
+              return static_cast<Connection*>(linked)->send(opcode, payload);
             },
-            [](const void* owner) noexcept {
-              const auto& from = *static_cast<const Connection*>(owner);
+            [](const void* linked) noexcept {
+              const auto& from = *static_cast<const Connection*>(linked);
               const std::uint64_t written = from.counters().bytes_sent;
               return LinkProgress{written + from.unsent_bytes(), written};
             },
