@@ -264,7 +264,6 @@ inline void Connection::hand_over(const Message& message) noexcept {
 // With a recorder, a journal, or both.
 void Connection::hand_over_observed(const Message& message) noexcept {
   if (recorder_ != nullptr) record_in(message);
-  hidden_count_ = 0;
   if (queue_ != nullptr && !push_observed(message, false)) [[unlikely]]
     stall(message);
 }

@@ -6,7 +6,6 @@
 
 #include "connection_services.hpp"
 #include "established.hpp"
-#include "journal_user.hpp"
 
 namespace zenwire {
 namespace {
@@ -34,30 +33,7 @@ void Connection::record_in(const Message& message) noexcept {
   record.utf8 = message.is_text() && parts_->limits.validate_utf8;
   record.owner = {id_.index, id_.epoch, session};
   record.payload = message.payload;
-  if (hidden_count_ != 0) [[unlikely]]
-    return record_hidden(record);
   services_.unrecorded.add(*recorder_, record);
-}
-
-void Connection::hide(Bytes value) noexcept {
-  if (!observed_ || value.empty()) return;
-  ZW_ASSERT(hidden_count_ < kHidden_max);
-  hidden_[hidden_count_++] = value;
-  if (services_.journal != nullptr) services_.journal->journal().hide(value);
-}
-
-// At once, for the ranges do not outlive the call. What was received before goes first.
-void Connection::record_hidden(RecordView record) noexcept {
-  services_.unrecorded.flush();
-  std::array<SecretRange, kHidden_max> ranges;
-  for (std::size_t i = 0; i < hidden_count_; ++i) {
-    const Bytes value = hidden_[i];
-    ZW_ASSERT(value.data() >= record.payload.data() &&
-              value.data() + value.size() <= record.payload.data() + record.payload.size());
-    ranges[i] = {static_cast<std::size_t>(value.data() - record.payload.data()), value.size()};
-  }
-  record.secrets = {ranges.data(), hidden_count_};
-  recorder_->append(record);
 }
 
 // What was received before goes first: a recording is in the order of what happened.

@@ -152,7 +152,6 @@ Result<void> Journal::close() noexcept {
   if (file_ == nullptr || closed_) return {};
   closed_ = true;
   if (live_ && run_.calls != 0 && make_room(0)) write_run();
-  file_->publish(cursor_);
   live_ = false;
   auto closed = file_->close();
   if (error_) return tl::unexpected<Error>(*error_);
@@ -187,12 +186,7 @@ void Journal::commit() noexcept {
   ZW_ASSERT(event_ != JournalEvent::none);
   std::atomic_ref<char>(*begun_).store(static_cast<char>(event_), std::memory_order_release);
   event_ = JournalEvent::none;
-  publish();
-}
-
-// What was last received may still be changed, so the file's helpers must not retire it yet.
-void Journal::publish() noexcept {
-  file_->publish(input_ != nullptr ? input_ : cursor_);
+  file_->publish(cursor_);
 }
 
 void Journal::take_back(const Mark& mark) noexcept {
@@ -204,14 +198,12 @@ void Journal::take_back(const Mark& mark) noexcept {
   run_ = mark.run;
   now_ns_ = mark.now_ns;
   events_ = mark.events;
-  publish();
+  file_->publish(cursor_);
 }
 
 bool Journal::make_room(std::size_t bytes) noexcept {
   bytes += kFields_bytes_max;
   if (!file_->in_window(cursor_, bytes)) {
-    file_->publish(cursor_);
-    input_ = message_check_ = nullptr;
     char* const moved = file_->move_window(bytes);
     if (moved == nullptr) {
       stop_writing(file_->error().value_or(Error(Errc::recording_failed)));
@@ -346,40 +338,6 @@ void Journal::same_redacted(const char* field, Bytes bytes,
            " bytes, check " + std::to_string(check_of(of));
   };
   disagree(what(recorded), what(bytes));
-}
-
-// Of fixed length: a byte that says whether it counts, and the check.
-std::uint32_t Journal::same_message(std::uint32_t check) noexcept {
-  std::array<std::byte, 1 + sizeof check> noted{std::byte{1}};
-  std::memcpy(noted.data() + 1, &check, sizeof check);
-  message_check_ = cursor_;
-  given_bytes(noted);
-  std::uint32_t recorded = 0;
-  std::memcpy(&recorded, noted.data() + 1, sizeof recorded);
-  if (live_ && noted[0] != std::byte{0} && recorded != check)
-    disagree("callback: check " + std::to_string(recorded),
-             "callback: check " + std::to_string(check));
-  return recorded;
-}
-
-void Journal::hide(Bytes value) noexcept {
-  if (replaying() || !live_) return;
-  if (message_check_ != nullptr) std::memset(message_check_, 0, 1 + sizeof(std::uint32_t));
-  char* const end = input_ + (input_ != nullptr ? input_bytes_ : 0);
-  const auto* const from = reinterpret_cast<const char*>(value.data());
-  bool found = false;
-  for (char* at = input_; at != end;) {
-    at = std::search(at, end, from, from + value.size());
-    if (at == end) break;
-    std::memset(at, '*', value.size());
-    at += value.size();
-    found = true;
-  }
-  if (found) return;
-  if (input_ != nullptr) std::memset(input_, '*', input_bytes_);
-  stop_writing(
-      Error(Errc::recording_failed,
-            "a secret of a reply could not be taken out of the journal, which ends before"));
 }
 
 std::uint64_t Journal::given(std::uint64_t live) noexcept {

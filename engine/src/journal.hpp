@@ -116,20 +116,8 @@ class Journal {
   void given_text(std::string& text) noexcept;
   // A divergence that is none of a field.
   void disagree(const std::string& expected, const std::string& got) noexcept;
-  // A check that may be taken back: of the message whose callback begins. Returns what is noted.
-  std::uint32_t same_message(std::uint32_t check) noexcept;
   // What was read cannot be: the file was changed.
   void refuse(const char* field) noexcept;
-
-  // The plaintext that comes next is what hide() looks in.
-  void begin_input(std::size_t bytes) noexcept {
-    input_ = cursor_;
-    input_bytes_ = bytes;
-  }
-  // Writing: overwrites a value of the message in hand in what was last received, and takes back
-  // the message's check. If it is not there as it stands (compressed, or in several pieces), the
-  // last input is overwritten and the journal ends: better none than one that tells.
-  [[gnu::noinline, gnu::cold]] void hide(Bytes value) noexcept;
 
   // --- Calls without news. True: it is one (on replay: it was), and nothing else is to be done.
   bool quiet(bool nothing, std::uint64_t call) noexcept;
@@ -187,7 +175,6 @@ class Journal {
   [[gnu::noinline, gnu::cold]] bool make_room(std::size_t bytes) noexcept;
   [[gnu::noinline, gnu::cold]] void stop_writing(const Error& error) noexcept;
   void write_run() noexcept;
-  void publish() noexcept;
   bool load_run() noexcept;
   void put(std::uint64_t value) noexcept;
   void put_bytes(Bytes bytes) noexcept;
@@ -214,9 +201,6 @@ class Journal {
   char* cursor_ = nullptr;
   char* begun_ = nullptr;  // of the event in progress
   char* limit_ = nullptr;
-  char* input_ = nullptr;  // what was last received, which stays mapped
-  std::size_t input_bytes_ = 0;
-  char* message_check_ = nullptr;  // of the message in hand
   std::optional<Error> error_;
   bool closed_ = false;
 

@@ -160,7 +160,6 @@ std::ptrdiff_t JournalIo::take(Socket socket, MutableBytes space, TakeMode mode)
     if (stream.secure) {
       stream.frames.transfer(journal_, taken);
     } else {
-      journal_.begin_input(taken.size());
       journal_.given_bytes(taken);
     }
   }

@@ -43,20 +43,14 @@ void JournalUser::begin_callback(JournalCallback kind, ConnectionId id, std::uin
                                  std::uint64_t second, Bytes payload) noexcept {
   journal_.enter_user(true);
   if (!journal_.begin(JournalEvent::callback)) return;
-  const std::array<std::uint64_t, 6> values{
-      static_cast<std::uint64_t>(kind), id.index, id.epoch, first, second, payload.size()};
-  constexpr std::array<const char*, 6> kFields{"kind",  "connection", "epoch",
-                                               "first", "second",     "payload"};
+  const std::array<std::uint64_t, 7> values{
+      static_cast<std::uint64_t>(kind), id.index, id.epoch, first, second, payload.size(),
+      Journal::check_of(payload)};
+  constexpr std::array<const char*, 7> kFields{"kind",   "connection", "epoch", "first",
+                                               "second", "payload",    "check"};
   for (std::size_t i = 0; i < values.size(); ++i) {
     journal_.same(kFields[i], values[i]);
-    mix(values[i]);
-  }
-  const std::uint32_t check = Journal::check_of(payload);
-  if (kind == JournalCallback::message) {
-    mix(journal_.same_message(check));
-  } else {
-    journal_.same("check", check);
-    mix(check);
+    callback_hash_ = (callback_hash_ ^ values[i]) * 0x100000001b3;
   }
   journal_.commit();
   ++callbacks_;

@@ -123,9 +123,6 @@ class JournalUser {
   void around_high_water(bool begins, Connection&) noexcept;
   void around_drained(bool begins, Connection&) noexcept;
   void note_payload(Bytes payload, std::span<const Bytes> secrets) noexcept;
-  void mix(std::uint64_t value) noexcept {
-    callback_hash_ = (callback_hash_ ^ value) * 0x100000001b3;
-  }
   bool next_push_is(const MessageHeader& header) noexcept;
   PushOutcome note_push(const MessageHeader& header, PushOutcome outcome) noexcept;
 

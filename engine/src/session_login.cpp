@@ -22,35 +22,6 @@ constexpr Instant_ns kBusy_ns = 1'000'000'000;
 
 void ignore_end(void*, const RequestEnd&) noexcept {}
 
-// A string of fewer bytes is a word, not a token.
-constexpr std::size_t kToken_bytes_min = 8;
-// With more values than this, all the rest of the answer is hidden at once.
-constexpr std::size_t kHiddenValues_max = 12;
-
-// The end of the string that begins behind the quote at `begin`: its closing quote, or the end.
-std::size_t end_of_string(std::string_view json, std::size_t begin) noexcept {
-  std::size_t at = begin;
-  while (at < json.size() && json[at] != '"') at += json[at] == '\\' ? 2U : 1U;
-  return std::min(at, json.size());
-}
-
-// In the answer to a login every string value may be a token: none is recorded.
-void hide_tokens(Connection* connection, Bytes answer) noexcept {
-  if (connection == nullptr) return;
-  const std::string_view json = as_text(answer);
-  std::size_t hidden = 0;
-  for (std::size_t at = json.find('"'); at < json.size(); at = json.find('"', at)) {
-    const std::size_t begin = at + 1;
-    const std::size_t end = end_of_string(json, begin);
-    at = end + 1;
-    const std::size_t next = json.find_first_not_of(" \t\r\n", std::min(at, json.size()));
-    const bool is_key = next < json.size() && json[next] == ':';
-    if (is_key || end - begin < kToken_bytes_min) continue;
-    if (++hidden > kHiddenValues_max) return connection->hide(answer.subspan(begin));
-    connection->hide(answer.subspan(begin, end - begin));
-  }
-}
-
 }  // namespace
 
 // Sends what the dialect wrote, with a deadline if it wants an answer.
@@ -101,7 +72,6 @@ LoginAnswer Session::Impl::read_login(const RequestEnd& end) noexcept {
 // A server may be done with the login before the reactor has told of the state.
 void Session::Impl::login_ended(Line& line, const RequestEnd& end) noexcept {
   if (is_over(end) || end.connection != line.connection) return;
-  hide_tokens(connection_of(line), end.answer);
   const LoginAnswer answer = read_login(end);
   if (answer.outcome != Errc::ok) return drop(line, answer.outcome);
   logged_in(line, answer);
@@ -147,7 +117,6 @@ void Session::Impl::renew(Line& line) noexcept {
 
 void Session::Impl::renewal_ended(Line& line, const RequestEnd& end) noexcept {
   if (is_over(end) || end.connection != line.connection) return;
-  hide_tokens(connection_of(line), end.answer);
   const LoginAnswer answer = read_login(end);
   // A token that cannot be renewed is no reason to stop: a new connection logs in from scratch.
   if (answer.outcome != Errc::ok) return drop(line, Errc::login_timeout);

@@ -625,7 +625,6 @@ Result<std::size_t> TlsStream::Impl::decrypt_watched(MutableBytes plaintext) noe
     journal->refuse("number of bytes");
     return std::size_t{0};
   }
-  journal->begin_input(bytes);
   journal->given_bytes(plaintext.first(bytes));
   journal->commit();
   if (ssl != nullptr) return live;

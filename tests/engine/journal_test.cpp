@@ -20,7 +20,6 @@
 #include <zenwire/engine/journal.hpp>
 #include <zenwire/engine/message_queue.hpp>
 #include <zenwire/engine/reactor.hpp>
-#include <zenwire/engine/recorder.hpp>
 
 #include "loop.hpp"
 #include "temporary_directory.hpp"
@@ -441,7 +440,7 @@ class Sink {
   void hear(Connection& connection, const Message& message) noexcept {
     const std::lock_guard lock(mutex_);
     heard_ += message.text();
-    EXPECT_EQ(connection.send_text(R"({"token":"REPLYSECRET"})"), Errc::ok);
+    EXPECT_EQ(connection.send_text("heard"), Errc::ok);
   }
 
   std::unique_ptr<Reactor> reactor_;
@@ -466,9 +465,6 @@ TEST_P(JournalSecrets, are_not_in_the_file_and_it_is_done_again_without_them) {
   if (param.secure) listening.tls = test::server_tls();
   listening.deflate.enabled = param.deflate;
   Sink sink(listening);
-  const std::string recording = directory_.path() + "/run.jsonl";
-  auto recorder = Recorder::open({.path = recording});
-  ASSERT_TRUE(recorder.has_value());
   record([&](Reactor& reactor, Program& program) {
     ConnectOptions options{.url = (param.secure ? "wss://localhost:" : "ws://localhost:") +
                                   std::to_string(sink.port()) + "/?signature=QUERYSECRET",
@@ -478,14 +474,9 @@ TEST_P(JournalSecrets, are_not_in_the_file_and_it_is_done_again_without_them) {
     if (param.secure) options.tls = test::client_tls();
     options.deflate.enabled = param.deflate;
     std::size_t heard = 0;
-    program.answer = [&](Connection& connection, const Message& message) {
-      ++heard;
-      const std::size_t token = message.text().find("REPLYSECRET");
-      if (!param.deflate) connection.hide(message.payload.subspan(token, 11));
-    };
+    program.answer = [&](Connection&, const Message&) { ++heard; };
     const auto id = reactor.connect(options, program.handlers()).value();
     ASSERT_TRUE(run_until(reactor, [&] { return program.opened == 1; }));
-    if (recorder) reactor.find(id)->record_to(&*recorder);
     const std::string request = R"({"method":"public/auth","secret":"SENTSECRET"})";
     const Bytes payload = as_bytes(request);
     const Bytes value = payload.subspan(request.find("SENT"), 10);
@@ -501,15 +492,6 @@ TEST_P(JournalSecrets, are_not_in_the_file_and_it_is_done_again_without_them) {
   const std::string kept((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
   EXPECT_NE(kept.find("in the clear"), std::string::npos);
   EXPECT_NE(kept.find("public/auth"), std::string::npos);
-  if (!param.deflate) {
-    ASSERT_TRUE(recorder->close().has_value());
-    std::ifstream lines(recording, std::ios::binary);
-    const std::string recorded((std::istreambuf_iterator<char>(lines)),
-                               std::istreambuf_iterator<char>());
-    EXPECT_NE(recorded.find(R"({\"token\":\"***********\"})"), std::string::npos);
-    EXPECT_NE(recorded.find(R"("redacted":true)"), std::string::npos);
-    EXPECT_EQ(recorded.find("SECRET"), std::string::npos);
-  }
   EXPECT_EQ(kept.find("SECRET"), std::string::npos) << kept.substr(kept.find("SECRET") - 40, 60);
   EXPECT_EQ(tell(replay()), "none");
 }
@@ -520,28 +502,6 @@ INSTANTIATE_TEST_SUITE_P(Streams, JournalSecrets,
                                          SecretCase{"tls", true, false},
                                          SecretCase{"deflate_in_tls", true, true}),
                          [](const auto& at) { return std::string(at.param.name); });
-
-// What is compressed cannot be taken out at equal length.
-TEST_F(JournalTest, a_secret_that_was_compressed_ends_the_journal) {
-  ListenOptions listening;
-  listening.deflate.enabled = true;
-  Sink sink(listening);
-  ReactorOptions reactor_options;
-  reactor_options.journal = path();
-  Program program;
-  auto reactor = make_reactor(reactor_options);
-  ConnectOptions options{.url = "ws://127.0.0.1:" + std::to_string(sink.port()) + "/"};
-  options.deflate.enabled = true;
-  program.answer = [](Connection& connection, const Message& message) {
-    connection.hide(message.payload);
-  };
-  const auto id = reactor->connect(options, program.handlers()).value();
-  ASSERT_TRUE(run_until(*reactor, [&] { return program.opened == 1; }));
-  ASSERT_EQ(reactor->find(id)->send_text("hello"), Errc::ok);
-  ASSERT_TRUE(run_until(*reactor, [&] { return reactor->journal_error().has_value(); }));
-  EXPECT_EQ(reactor->journal_error()->code(), Errc::recording_failed);
-  close_client(*reactor, program, id);
-}
 
 TEST_F(JournalTest, a_servers_clients_keep_their_headers_to_themselves) {
   record([](Reactor& reactor, Program& program) {

@@ -32,7 +32,6 @@ namespace zenwire {
 
 class MessageQueue;
 class Recorder;
-struct RecordView;
 
 namespace detail {
 struct ConnectionServices;
@@ -154,9 +153,6 @@ class Connection {
   // A request that holds secrets: it is recorded with `values`, views into `payload`, overwritten
   // at equal length.
   Errc send_secret(Opcode opcode, Bytes payload, std::span<const Bytes> values) noexcept;
-  // In on_message: `value`, a view into the message's payload, is secret (a token in a reply): it
-  // is overwritten at equal length in the recording, and in the journal.
-  void hide(Bytes value) noexcept;
   // Whole frames, in one write: masked already where this end is a client. They are not looked
   // into.
   Errc send_frames(Bytes frames) noexcept;
@@ -293,7 +289,6 @@ class Connection {
   void send_owed() noexcept;
   void take_tls_output() noexcept;
   void record_in(const Message& message) noexcept;
-  void record_hidden(RecordView record) noexcept;
   void record_control(bool inbound, Opcode opcode, Bytes payload) noexcept;
   void record_opened() noexcept;
   void record_closed(const Closed& closed) noexcept;
@@ -352,10 +347,6 @@ class Connection {
   std::byte* inflated_ = nullptr;  // a leased large buffer that holds the message being delivered
   Message stalled_message_;
   ConnectionCounters own_counters_;  // where there is no telemetry page
-  // Values of the message in hand that are not to be recorded.
-  static constexpr std::size_t kHidden_max = 16;
-  std::array<Bytes, kHidden_max> hidden_{};
-  std::size_t hidden_count_ = 0;
 };
 
 }  // namespace zenwire
