@@ -133,7 +133,7 @@ Result<void> ClientFlags::read_config(ReactorFlags& reactor) {
     reactor.configured = configuration->reactor;
     if (url.empty()) url = configured->url;
   }
-  if (url.empty()) return fail(Errc::invalid_option, "give a URL, or a --config that has one");
+  if (url.empty()) return fail(Errc::invalid_option, "give a URL, or a --config that has one (see --help)");
   return {};
 }
 

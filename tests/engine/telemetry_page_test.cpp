@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <string>
 
@@ -117,6 +118,16 @@ TEST(TelemetryPage, a_name_is_taken_while_its_owner_lives) {
   page.reset();
   EXPECT_EQ(TelemetryReader::open(name).error().code(), Errc::telemetry_not_found);
   EXPECT_TRUE(TelemetryPage::create({.name = name}));
+}
+
+TEST(TelemetryPage, what_is_no_page_is_refused_as_malformed) {
+  const std::string name = own_name("malformed");
+  const std::string path = "/dev/shm/zenwire." + name;
+  std::ofstream(path) << std::string(8192, 'x');
+  const auto reader = TelemetryReader::open(name);
+  std::filesystem::remove(path);
+  ASSERT_FALSE(reader);
+  EXPECT_EQ(reader.error().code(), Errc::telemetry_malformed);
 }
 
 TEST(TelemetryPage, what_a_killed_process_left_is_told_and_replaced) {

@@ -22,6 +22,7 @@
 #include <zenwire/testing/random.hpp>
 
 #include "loop.hpp"
+#include "seed.hpp"
 
 namespace zenwire {
 namespace {
@@ -222,7 +223,7 @@ class Trader {
 };
 
 TEST(PoolKill, no_order_is_lost_untold_or_delivered_twice) {
-  const std::uint64_t seed = std::random_device{}();
+  const std::uint64_t seed = test::seed();
   SCOPED_TRACE("seed " + std::to_string(seed));
   Venue venue(seed);
   Trader trader(venue, seed + 1);

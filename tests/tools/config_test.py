@@ -39,7 +39,7 @@ class Config(CommandTest):
                            ("[reconnect]\nbase_ms = -1\n", "whole number from 0"),
                            ("[tls]\nverify = 1\n", "true or false"),
                            ("[heartbeat]\nkind = 'pong'\n", "none, ping, text, server"),
-                           ("[deflate]\nlevel = 70000\n", "whole number"),
+                           ("[deflate]\nlevel = 9999999999\n", "whole number"),
                            ("[connection]\nsubprotocols = 'a'\n", "list of texts"),
                            ("[connection]\nurl = 5\n", "is a text"),
                            ("connection = 5\n", "is a section"),
