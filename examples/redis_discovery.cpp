@@ -133,7 +133,7 @@ class Registry {
 class SignalThread {
  public:
   explicit SignalThread(Reactor& reactor)
-      : thread_([this, &reactor] {
+      : thread_([&reactor] {
           int signal = 0;
           sigwait(&signals_, &signal);
           reactor.stop();
