@@ -143,7 +143,7 @@ struct Reactor::Impl {
   bool work(bool worked, bool may_wait) noexcept;
   bool reap(bool worked, bool may_wait) noexcept;
   [[nodiscard]] Instant_ns wait_until() noexcept;
-  [[nodiscard]] bool still_spins() noexcept;
+  [[nodiscard]] bool still_spins(Instant_ns now_ns) noexcept;
   bool drain_outboxes() noexcept;
   ReadVerdict send_from(AttachedOutbox& attached, const OutboxView& view) noexcept;
   void sent_from(AttachedOutbox& attached, const OutboxHeader& header, Errc outcome) noexcept;
@@ -723,16 +723,20 @@ bool Reactor::Impl::reap(bool worked, bool may_wait) noexcept {
 
 // 0: not now.
 Instant_ns Reactor::Impl::wait_until() noexcept {
-  if (options.idle == Idle::spin || (options.idle == Idle::spin_then_block && still_spins()))
-    return 0;
+  if (options.idle == Idle::spin) return 0;
+  // With a journal one look at the clock in any case: in a replay the time between two events is
+  // not exact, so what it says must not decide whether there is another look.
+  const bool spins = options.idle == Idle::spin_then_block;
+  const bool looks = spins || user || !attention_slots.empty();
+  const Instant_ns now_ns = looks ? io->now() : 0;
+  if (spins && still_spins(now_ns)) return 0;
   Instant_ns until_ns = timers.next_deadline_ns();
   if (stopping) until_ns = std::min(until_ns, stop_deadline_ns);
-  if (!attention_slots.empty()) until_ns = std::min(until_ns, io->now() + kBacklogPeriod_ns);
+  if (!attention_slots.empty()) until_ns = std::min(until_ns, now_ns + kBacklogPeriod_ns);
   return std::max<Instant_ns>(until_ns, 1);
 }
 
-bool Reactor::Impl::still_spins() noexcept {
-  const Instant_ns now_ns = io->now();
+bool Reactor::Impl::still_spins(Instant_ns now_ns) noexcept {
   if (idle_since_ns == 0) idle_since_ns = now_ns;
   return now_ns - idle_since_ns < static_cast<Instant_ns>(options.spin_for.count());
 }
