@@ -151,8 +151,8 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& at) { return at.param.name; });
 
 TEST(Reactor, ManyMessagesInOneBurstKeepTheirOrder) {
-  auto reactor = make_reactor();
   Client client;
+  auto reactor = make_reactor();
   const ConnectionId id = connect(*reactor, {.url = listen_echo(*reactor)}, client);
   ASSERT_TRUE(run_until(*reactor, [&] { return client.opened == 1; }));
   Connection& connection = *reactor->find(id);
@@ -169,8 +169,8 @@ TEST(Reactor, ManyMessagesInOneBurstKeepTheirOrder) {
 }
 
 TEST(Reactor, PingIsAnsweredAndBothAreReported) {
-  auto reactor = make_reactor();
   Client client;
+  auto reactor = make_reactor();
   const ConnectionId id = connect(*reactor, {.url = listen_echo(*reactor)}, client);
   ASSERT_TRUE(run_until(*reactor, [&] { return client.opened == 1; }));
   EXPECT_EQ(reactor->find(id)->ping(as_bytes("beat")), Errc::ok);
@@ -325,8 +325,8 @@ TEST(Reactor, AFullQueueStopsReadingAndLosesNothing) {
 }
 
 TEST(Reactor, APausedConnectionDeliversNothingUntilResumed) {
-  auto reactor = make_reactor();
   Client client;
+  auto reactor = make_reactor();
   const ConnectionId id = connect(*reactor, {.url = listen_echo(*reactor)}, client);
   ASSERT_TRUE(run_until(*reactor, [&] { return client.opened == 1; }));
   Connection& connection = *reactor->find(id);
@@ -435,8 +435,8 @@ TEST(Reactor, AFullSendQueueRefusesAndSendsNothingOfIt) {
 // --- Handlers.
 
 TEST(Reactor, HandlersAreAddedReplacedAndRemovedInsideTheirOwnCall) {
-  auto reactor = make_reactor();
   Client client;
+  auto reactor = make_reactor();
   const ConnectionId id = connect(*reactor, {.url = listen_echo(*reactor)}, client);
   ASSERT_TRUE(run_until(*reactor, [&] { return client.opened == 1; }));
   Connection& connection = *reactor->find(id);
@@ -462,8 +462,8 @@ TEST(Reactor, HandlersAreAddedReplacedAndRemovedInsideTheirOwnCall) {
 // --- Outboxes.
 
 TEST(Reactor, AnOutboxSendsFromAnotherThreadInOrder) {
-  auto reactor = make_reactor();
   Client client;
+  auto reactor = make_reactor();
   const ConnectionId id = connect(*reactor, {.url = listen_echo(*reactor)}, client);
   ASSERT_TRUE(run_until(*reactor, [&] { return client.opened == 1; }));
   auto outbox = Outbox::make({.capacity_bytes = 8192});
@@ -519,8 +519,8 @@ TEST(Reactor, ThePeersCloseCodeAndReasonArrive) {
 }
 
 TEST(Reactor, CloseCodesThatMayNotBeSentAreRefused) {
-  auto reactor = make_reactor();
   Client client;
+  auto reactor = make_reactor();
   const ConnectionId id = connect(*reactor, {.url = listen_echo(*reactor)}, client);
   ASSERT_TRUE(run_until(*reactor, [&] { return client.opened == 1; }));
   for (const std::uint16_t code :
@@ -530,8 +530,8 @@ TEST(Reactor, CloseCodesThatMayNotBeSentAreRefused) {
 }
 
 TEST(Reactor, StopClosesWith1001AndEnds) {
-  auto reactor = make_reactor();
   Client client;
+  auto reactor = make_reactor();
   const ConnectionId id = connect(*reactor, {.url = listen_echo(*reactor)}, client);
   ASSERT_TRUE(run_until(*reactor, [&] { return client.opened == 1; }));
   reactor->stop(std::chrono::seconds(10));
@@ -553,8 +553,8 @@ TEST(Reactor, StopWithADeadlineDropsAPeerThatDoesNotAnswer) {
                   "\r\n\r\n");
     read_rest(client);
   });
-  auto reactor = make_reactor();
   Client client;
+  auto reactor = make_reactor();
   connect(*reactor, {.url = server.url()}, client);
   ASSERT_TRUE(run_until(*reactor, [&] { return client.opened == 1; }));
   reactor->stop(std::chrono::milliseconds(30));
