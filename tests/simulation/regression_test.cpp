@@ -114,10 +114,10 @@ std::vector<std::byte> noise(std::size_t bytes) {
 
 // A connection that is polled heard nothing more once the bytes that it had no room for had come.
 TEST(SimulationRegression, who_waits_for_a_large_buffer_reads_on_when_one_comes_home) {
-  Pair pair(options_with(1));
-  pair.listen();
   End first;
   End second;
+  Pair pair(options_with(1));
+  pair.listen();
   pair.connect(first);
   ASSERT_TRUE(pair.until([&] { return first.connection != nullptr && pair.accepted.size() == 1; }));
   pair.connect(second);
@@ -161,9 +161,9 @@ TEST(SimulationRegression, who_waits_for_a_large_buffer_reads_on_when_one_comes_
 
 // Each end's one large buffer held what it wanted to send, so neither could receive.
 TEST(SimulationRegression, two_ends_that_send_large_messages_do_not_wait_for_each_other) {
+  End one;
   Pair pair(options_with(2));
   pair.listen();
-  End one;
   pair.connect(one);
   ASSERT_TRUE(pair.until([&] { return one.connection != nullptr && !pair.accepted.empty(); }));
   End two;
@@ -191,9 +191,9 @@ TEST(SimulationRegression, a_full_queue_hears_later_that_a_connection_opened) {
   filler.connection = 99;
   while (queue->try_push(filler, {}) == PushOutcome::pushed) {
   }
+  End end;
   Pair pair(options_with(1));
   pair.listen();
-  End end;
   const ConnectionId id = pair.connect(end);
   pair.client->find(id)->deliver_to(queue.get());
   ASSERT_TRUE(pair.until([&] { return end.connection != nullptr && !pair.accepted.empty(); }));
@@ -215,9 +215,9 @@ TEST(SimulationRegression, a_full_queue_hears_later_that_a_connection_opened) {
 // It asserted that no message waits for the queue that was taken away.
 TEST(SimulationRegression, a_stop_by_force_ends_a_connection_whose_queue_stays_full) {
   auto queue = MessageQueue::make({.capacity_bytes = 1024, .memory = {.prefault = false}}).value();
+  End end;
   Pair pair(options_with(1));
   pair.listen();
-  End end;
   const ConnectionId id = pair.connect(end);
   pair.client->find(id)->deliver_to(queue.get());
   ASSERT_TRUE(pair.until([&] { return end.connection != nullptr && !pair.accepted.empty(); }));
@@ -254,9 +254,9 @@ TEST(SimulationRegression, a_reactor_stepped_by_hand_dies_with_an_attempt_under_
 
 // stop() with time to spare, then the destructor, which has none.
 TEST(SimulationRegression, a_reactor_that_was_given_time_to_stop_can_be_destroyed_at_once) {
+  End end;
   Pair pair(options_with(1));
   pair.listen();
-  End end;
   pair.connect(end);
   ASSERT_TRUE(pair.until([&] { return end.connection != nullptr && !pair.accepted.empty(); }));
   pair.accepted[0].connection->pause();  // its close frame will not come
