@@ -133,7 +133,8 @@ Result<void> ClientFlags::read_config(ReactorFlags& reactor) {
     reactor.configured = configuration->reactor;
     if (url.empty()) url = configured->url;
   }
-  if (url.empty()) return fail(Errc::invalid_option, "give a URL, or a --config that has one (see --help)");
+  if (url.empty())
+    return fail(Errc::invalid_option, "give a URL, or a --config that has one (see --help)");
   return {};
 }
 
