@@ -48,7 +48,7 @@ class StickyTable {
   [[nodiscard]] std::uint64_t evicted() const noexcept { return evicted_; }
 
  private:
-  static constexpr std::size_t kWays = 8;
+  static constexpr std::uint32_t kWays = 8;
   struct Entry {
     std::uint64_t key = 0;
     std::uint64_t used = 0;
