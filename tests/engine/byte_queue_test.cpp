@@ -102,6 +102,23 @@ TEST(ByteQueue, CarriesARecordOfNoBytes) {
   }
 }
 
+// Wherever the tail stands, and behind a record that is there: a reader that looks at any moment
+// sees what was committed, and nothing of what is being written.
+TEST(ByteQueue, ShowsARecordOnlyWhenItIsCommitted) {
+  const auto queue = make_queue(2048);
+  for (std::uint64_t record = 0; record < 1000; ++record) {
+    const std::size_t bytes = record % (queue->record_bytes_max() / 2);
+    const MutableBytes room = queue->try_claim(bytes);
+    ASSERT_NE(room.data(), nullptr);
+    ASSERT_EQ(queue->try_read().data(), nullptr) << "claimed, record " << record;
+    fill(room, record);
+    ASSERT_EQ(queue->try_read().data(), nullptr) << "written, record " << record;
+    queue->commit();
+    expect_front(*queue, bytes, record);
+    ASSERT_EQ(queue->try_read().data(), nullptr) << "released, record " << record;
+  }
+}
+
 TEST(ByteQueue, ShowsTheFrontUntilItIsReleased) {
   const auto queue = make_queue(4096);
   ASSERT_TRUE(push(*queue, 10, 1));

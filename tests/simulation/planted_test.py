@@ -4,7 +4,7 @@
 Each planted/*.patch says in its head what it plants, which translation units it touches (`compile:`), which program is
 to find it (`program:`, `arguments:`) and what that must say (`finds:`, a regular expression). The patch is applied to a
 copy of the sources; those units are compiled with the build's own commands against the copy, and the program is linked
-again with them in front of the archives, whose objects they replace. So nothing in the product knows of this, and only a
+again with them in front of everything, so that they replace what it was made of. So nothing in the product knows of this, and only a
 few files are compiled.
 
 usage: planted_test.py [--source DIR] [--build DIR] [--jobs N] [NAME...]
@@ -73,11 +73,13 @@ class Planting:
         for word in shlex.split(command):
             if output == "next":
                 output = word
-                words += ["-o", str(target), *map(str, objects)]
+                words += ["-o", str(target)]
             elif word == "-o":
                 output = "next"
             elif not any(word.endswith(f"{pathlib.Path(unit).name}.o") for unit in replaced):
                 words.append(word)
+        # First, because of the inline functions that many objects have the first one is taken.
+        words[1:1] = map(str, objects)
         subprocess.run(words, cwd=self.build, check=True, capture_output=True, text=True)
 
     def run(self, patch, scratch):
