@@ -103,11 +103,11 @@ void Connection::open(detail::Established& parts) noexcept {
 }
 
 void Connection::deliver_to(MessageQueue* queue) noexcept {
-  ZW_ASSERT(!stalled_);  // the message that waits for the old queue would be lost
+  ZW_ASSERT(!stops_.stalled);  // the message that waits for the old queue would be lost
   const detail::JournalledCall call(services_.journal, detail::JournalCall::deliver_to, id_,
                                     queue != nullptr ? 1 : 0);
   queue_ = queue;
-  opened_owed_ = false;
+  stops_.opened_owed = false;
   if (state_ == ConnectionState::open) announce();
 }
 
@@ -115,16 +115,16 @@ void Connection::deliver_to(MessageQueue* queue) noexcept {
 // message comes before the event.
 void Connection::announce() noexcept {
   if (queue_ == nullptr) return;
-  opened_owed_ = !push_event(MessageKind::opened, Errc::ok, {});
-  if (!opened_owed_) return;
+  stops_.opened_owed = !push_event(MessageKind::opened, Errc::ok, {});
+  if (!stops_.opened_owed) return;
   ++counters_.pauses;
   attention();
 }
 
 bool Connection::retry_announcement() noexcept {
-  if (opened_owed_ && queue_ != nullptr)
-    opened_owed_ = !push_event(MessageKind::opened, Errc::ok, {});
-  return !opened_owed_;
+  if (stops_.opened_owed && queue_ != nullptr)
+    stops_.opened_owed = !push_event(MessageKind::opened, Errc::ok, {});
+  return !stops_.opened_owed;
 }
 
 void Connection::record_to(Recorder* recorder) noexcept {
@@ -139,25 +139,26 @@ void Connection::attention() noexcept {
 }
 
 void Connection::pause() noexcept {
-  if (paused_by_user_) return;
+  if (stops_.paused_by_user) return;
   const detail::JournalledCall call(services_.journal, detail::JournalCall::pause, id_);
-  paused_by_user_ = true;
+  stops_.paused_by_user = true;
   ++counters_.pauses;
 }
 
 void Connection::resume() noexcept {
-  if (!paused_by_user_) return;
+  if (!stops_.paused_by_user) return;
   const detail::JournalledCall call(services_.journal, detail::JournalCall::resume, id_);
-  paused_by_user_ = false;
+  stops_.paused_by_user = false;
   attention();
 }
 
 // --- Receiving.
 
 bool Connection::has_backlog() const noexcept {
-  if (state_ == ConnectionState::opening || state_ == ConnectionState::closed || paused_by_user_)
+  if (state_ == ConnectionState::opening || state_ == ConnectionState::closed ||
+      stops_.paused_by_user)
     return false;
-  return stalled_ || opened_owed_ || backlog_;
+  return stops_.stalled || stops_.opened_owed || backlog_;
 }
 
 // Reading is withheld by an empty space; what the window holds must fit the frame in progress, or
@@ -165,7 +166,7 @@ bool Connection::has_backlog() const noexcept {
 MutableBytes Connection::receive_space() noexcept {
   if (paused() || backlog_) return {};
   if (tls_ != nullptr) return tls_->ciphertext_space();
-  if (discard_) window_ = ReceiveWindow(window_.base(), window_.capacity());
+  if (stops_.discard) window_ = ReceiveWindow(window_.base(), window_.capacity());
   return ensure_room() ? window_.writable() : MutableBytes{};
 }
 
@@ -182,8 +183,8 @@ void Connection::received(std::size_t bytes, std::uint64_t ticks, std::uint64_t 
 }
 
 void Connection::process() noexcept {
-  if (state_ == ConnectionState::opening || paused_by_user_) return;
-  if (opened_owed_ && !retry_announcement()) [[unlikely]]
+  if (state_ == ConnectionState::opening || stops_.paused_by_user) return;
+  if (stops_.opened_owed && !retry_announcement()) [[unlikely]]
     return;
   if (!retry_stalled() || !retry_inflate()) return;
   backlog_ = true;  // until everything complete has been delivered
@@ -195,10 +196,10 @@ void Connection::process() noexcept {
 }
 
 // False while the message that the queue refused is still refused.
-bool Connection::retry_stalled() noexcept {
-  if (!stalled_) return true;
+inline bool Connection::retry_stalled() noexcept {
+  if (!stops_.stalled) return true;
   if (!push_observed(stalled_message_, true)) return false;
-  stalled_ = false;
+  stops_.stalled = false;
   release_inflated();
   return true;
 }
@@ -206,7 +207,7 @@ bool Connection::retry_stalled() noexcept {
 // True when the window holds nothing complete any more; false when delivery must stop here. A burst
 // is this loop, with what every message costs in line; the rest leaves it through calls.
 bool Connection::deliver_window() noexcept {
-  while (state_ != ConnectionState::closed && !discard_) {
+  while (!stops_.any() && state_ != ConnectionState::closed) {
     if (window_.unparsed_bytes() == 0) return true;
     const ReadStatus status = reader_.next(window_);
     if (status == ReadStatus::need_more) return true;
@@ -217,9 +218,8 @@ bool Connection::deliver_window() noexcept {
     } else {
       fail_protocol(reader_.error(), reader_.close_code());
     }
-    if (paused() || inflate_waits_) return false;
   }
-  return state_ != ConnectionState::closed;
+  return state_ != ConnectionState::closed && !paused() && !stops_.inflate_waits;
 }
 
 inline void Connection::deliver_message() noexcept {
@@ -246,7 +246,7 @@ void Connection::deliver_compressed(Message& message) noexcept {
   if (!inflate(message)) return;
   counters_.payload_bytes_received += message.payload.size();
   hand_over(message);
-  if (!stalled_) release_inflated();
+  if (!stops_.stalled) release_inflated();
 }
 
 inline void Connection::hand_over(const Message& message) noexcept {
@@ -269,7 +269,7 @@ void Connection::hand_over_observed(const Message& message) noexcept {
 }
 
 void Connection::stall(const Message& message) noexcept {
-  stalled_ = true;
+  stops_.stalled = true;
   stalled_message_ = message;
   ++counters_.pauses;
 }
@@ -345,16 +345,16 @@ void Connection::wait_to_inflate() noexcept {
     fail_protocol(Errc::large_buffers_exhausted, CloseCode::try_again_later);
     return;
   }
-  inflate_waits_ = true;
+  stops_.inflate_waits = true;
   ++counters_.waits_for_large_buffer;
 }
 
 // False while there is none.
 bool Connection::retry_inflate() noexcept {
-  if (!inflate_waits_) return true;
+  if (!stops_.inflate_waits) return true;
   if (services_.large.exhausted()) return false;
-  inflate_waits_ = false;
-  if (state_ != ConnectionState::closed && !discard_) deliver_held();
+  stops_.inflate_waits = false;
+  if (state_ != ConnectionState::closed && !stops_.discard) deliver_held();
   return !paused();
 }
 
@@ -368,7 +368,7 @@ void Connection::release_inflated() noexcept {
 // --- The window.
 
 // More decrypted bytes into the window; true if it got any.
-bool Connection::refill() noexcept {
+inline bool Connection::refill() noexcept {
   refill_blocked_ = false;
   if (state_ == ConnectionState::closed) return false;
   if (parts_ != nullptr && leftover_taken_bytes_ < parts_->leftover.size())
@@ -390,7 +390,7 @@ bool Connection::refill_leftover() noexcept {
 }
 
 bool Connection::refill_tls() noexcept {
-  if (discard_) window_ = ReceiveWindow(window_.base(), window_.capacity());
+  if (stops_.discard) window_ = ReceiveWindow(window_.base(), window_.capacity());
   refill_blocked_ = !ensure_room();
   if (refill_blocked_) return false;
   const auto plain = tls_->read(window_.writable());
@@ -410,8 +410,8 @@ bool Connection::refill_tls() noexcept {
 
 // Room for what completes the frame in progress. False, and counted, when that takes a large buffer
 // and none is free.
-bool Connection::ensure_room() noexcept {
-  const std::size_t wanted = discard_ ? 1 : reader_.wanted_bytes(window_);
+inline bool Connection::ensure_room() noexcept {
+  const std::size_t wanted = stops_.discard ? 1 : reader_.wanted_bytes(window_);
   if (wanted > window_.capacity()) [[unlikely]]
     return grow(wanted);
   waits_for_large_ = false;
@@ -444,9 +444,9 @@ bool Connection::grow(std::size_t wanted_bytes) noexcept {
 // A large buffer is for those who need it: a connection that is paused, or whose peer says no more,
 // would keep it from them.
 void Connection::return_window() noexcept {
-  if (stalled_ || inflate_waits_) return;  // the message that waits lies there
-  if (discard_) window_ = ReceiveWindow(window_.base(), window_.capacity());
-  if (discard_ || reader_.wanted_bytes(window_) <= own_receive_.size()) shrink();
+  if (stops_.stalled || stops_.inflate_waits) return;  // the message that waits lies there
+  if (stops_.discard) window_ = ReceiveWindow(window_.base(), window_.capacity());
+  if (stops_.discard || reader_.wanted_bytes(window_) <= own_receive_.size()) shrink();
 }
 
 // Back into the connection's own buffer, once what is left fits with room to spare.
@@ -484,7 +484,7 @@ void Connection::handle_close(Bytes payload) noexcept {
     return;
   }
   close_received_ = true;
-  discard_ = true;
+  stops_.discard = true;
   close_code_ = peer.code;
   close_reason_bytes_ = static_cast<std::uint8_t>(peer.reason.size());
   std::memcpy(close_reason_.data(), peer.reason.data(), peer.reason.size());
@@ -504,7 +504,7 @@ void Connection::fail_protocol(Errc error, std::uint16_t code) noexcept {
   ZW_ASSERT(error != Errc::ok);
   if (state_ == ConnectionState::closed) return;
   if (!error_) error_ = Error(error, "", 0);
-  discard_ = true;
+  stops_.discard = true;
   if (!close_sent_) {
     close_code_ = code;
     queue_close(code, message(error));
@@ -541,8 +541,8 @@ void Connection::transport_lost(const Error& error) noexcept {
 void Connection::abort(Error why) noexcept {
   const detail::JournalledCall call(services_.journal, detail::JournalCall::abort, id_,
                                     static_cast<std::uint64_t>(why.code()));
-  stalled_ = false;
-  paused_by_user_ = false;
+  stops_.stalled = false;
+  stops_.paused_by_user = false;
   fail_transport(why);
 }
 
@@ -605,7 +605,7 @@ void Connection::close_deadline_passed() noexcept {
   if (!close_sent_ || !close_received_) return abort(error_ ? error_ : Error(Errc::close_timeout));
   // The handshake is done; only the peer's end of the transport is missing.
   end_of_stream_ = true;
-  backlog_ = paused_by_user_ = false;
+  backlog_ = stops_.paused_by_user = false;
 }
 
 bool Connection::is_finished() const noexcept {
@@ -658,7 +658,7 @@ bool Connection::push_event(MessageKind kind, Errc reason, Bytes payload) noexce
 // --- Sending.
 
 // A server sends unmasked (RFC 6455, section 5.1); it draws no key.
-MaskingKey Connection::masking_key() noexcept {
+inline MaskingKey Connection::masking_key() noexcept {
   return role_ == Role::client ? services_.keys.next() : 0;
 }
 
@@ -690,7 +690,8 @@ Errc Connection::send_otherwise(Opcode opcode, Bytes payload,
 
 // Secrets go uncompressed: the length of what is compressed together tells of them (RFC 7692,
 // section 8).
-Errc Connection::send_open(Opcode opcode, Bytes payload, std::span<const Bytes> secrets) noexcept {
+inline Errc Connection::send_open(Opcode opcode, Bytes payload,
+                                  std::span<const Bytes> secrets) noexcept {
   const Errc outcome = parts_->deflater.is_open() && secrets.empty()
                            ? send_compressed(opcode, payload)
                            : send_frame(opcode, payload, false);
@@ -728,7 +729,7 @@ std::size_t Connection::queue_room_bytes(std::size_t payload_bytes) const noexce
          bytes / services_.frame_scratch.size() * kRecordSlack_bytes;
 }
 
-Errc Connection::send_frame(Opcode opcode, Bytes payload, bool rsv1) noexcept {
+inline Errc Connection::send_frame(Opcode opcode, Bytes payload, bool rsv1) noexcept {
   const Errc outcome =
       tls_ == nullptr ? queue_plain(opcode, payload, rsv1) : queue_encrypted(opcode, payload, rsv1);
   if (outcome != Errc::ok) [[unlikely]]
@@ -737,7 +738,7 @@ Errc Connection::send_frame(Opcode opcode, Bytes payload, bool rsv1) noexcept {
   return Errc::ok;
 }
 
-Errc Connection::queue_plain(Opcode opcode, Bytes payload, bool rsv1) noexcept {
+inline Errc Connection::queue_plain(Opcode opcode, Bytes payload, bool rsv1) noexcept {
   const std::size_t bytes = frame_bytes(role_, payload.size());
   const MutableBytes room = send_queue_.reserve(bytes);
   if (room.empty()) [[unlikely]]
@@ -835,7 +836,7 @@ Errc Connection::refuse(std::size_t bytes) noexcept {
   return bytes > services_.large.buffer_bytes() ? Errc::message_too_large : Errc::send_queue_full;
 }
 
-void Connection::sent() noexcept {
+inline void Connection::sent() noexcept {
   if (corks_ == 0) services_.flush(*this);
   if (parts_ == nullptr || above_high_water_) return;
   if (send_queue_.size() <= parts_->limits.send_high_water_bytes) [[likely]]

@@ -722,7 +722,7 @@ bool Reactor::Impl::reap(bool worked, bool may_wait) noexcept {
 }
 
 // 0: not now.
-Instant_ns Reactor::Impl::wait_until() noexcept {
+inline Instant_ns Reactor::Impl::wait_until() noexcept {
   if (options.idle == Idle::spin) return 0;
   // With a journal one look at the clock in any case: in a replay the time between two events is
   // not exact, so what it says must not decide whether there is another look.
@@ -742,7 +742,7 @@ bool Reactor::Impl::still_spins(Instant_ns now_ns) noexcept {
 }
 
 // Something came for a reactor that is about to sleep.
-bool Reactor::Impl::slept_on() noexcept {
+inline bool Reactor::Impl::slept_on() noexcept {
   if (arrivals.has_mail() || stages.has_mail() || posts.has_mail() ||
       stop_requested.load(std::memory_order_relaxed) != stopping)
     return true;

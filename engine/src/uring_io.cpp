@@ -247,7 +247,7 @@ void UringIo::Impl::enter(Instant_ns wait_until_ns, Instant_ns now_ns) noexcept 
   io_uring_submit_and_wait_timeout(&ring, &ignored, 1, &time, nullptr);
 }
 
-std::size_t UringIo::Impl::copy_out(std::span<Reaped> out) noexcept {
+inline std::size_t UringIo::Impl::copy_out(std::span<Reaped> out) noexcept {
   std::size_t count = 0;
   unsigned seen = 0;
   unsigned head = 0;

@@ -4,6 +4,7 @@
 // It knows no socket, no clock and no thread; the reactor moves its bytes.
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -178,7 +179,9 @@ class Connection {
   // pause.
   void pause() noexcept;
   void resume() noexcept;
-  [[nodiscard]] bool paused() const noexcept { return paused_by_user_ || stalled_ || opened_owed_; }
+  [[nodiscard]] bool paused() const noexcept {
+    return stops_.paused_by_user || stops_.stalled || stops_.opened_owed;
+  }
 
   // Every message goes to the queue as well, after the handlers, and `opened` and `closed` too.
   // Null takes it away.
@@ -237,6 +240,19 @@ class Connection {
   [[nodiscard]] bool closing() const noexcept { return state_ == ConnectionState::closing; }
 
  private:
+  // What holds delivery up, side by side so that a burst asks once a message.
+  struct Stops {
+    bool paused_by_user = false;
+    bool stalled = false;      // the queue had no room for stalled_message_
+    bool opened_owed = false;  // ... nor for the news that it opened
+    bool inflate_waits =
+        false;             // no large buffer was free to decompress what the reader holds into
+    bool discard = false;  // what still comes is not looked at
+    std::array<bool, 3> none{};
+    [[nodiscard]] bool any() const noexcept { return std::bit_cast<std::uint64_t>(*this) != 0; }
+  };
+  static_assert(sizeof(Stops) == sizeof(std::uint64_t));
+
   void enter(ConnectionState state) noexcept;
   void announce() noexcept;
   bool retry_announcement() noexcept;
@@ -308,14 +324,10 @@ class Connection {
   std::uint64_t received_ns_ = 0;
   ConnectionState state_ = ConnectionState::opening;
   Role role_;
-  bool paused_by_user_ = false;
-  bool stalled_ = false;          // the queue had no room for stalled_message_
-  bool opened_owed_ = false;      // ... nor for the news that it opened
+  Stops stops_;
   bool waits_for_large_ = false;  // no large buffer was free
-  bool inflate_waits_ = false;    // ... to decompress what the reader holds into
   bool backlog_ = false;          // received bytes are still to be processed
   bool refill_blocked_ = false;   // ... and the window has no room for them
-  bool discard_ = false;          // what still comes is not looked at
   bool end_of_stream_ = false;
   bool above_high_water_ = false;
   std::uint32_t corks_ = 0;
