@@ -53,8 +53,8 @@ Result<void> check_limits(const Limits& limits) {
   return {};
 }
 
+// Also of one that is off: what is wrong in a file is told before it is switched on.
 Result<void> check_deflate(const DeflateOptions& deflate) {
-  if (!deflate.enabled) return {};
   const auto bits_ok = [](std::uint8_t bits) {
     return bits >= kDeflateWindowBits_min && bits <= kWindowBits_max;
   };

@@ -46,6 +46,17 @@ class Config(CommandTest):
                            ("[connection\n", ":1:")):
             self.refused(text, says)
 
+    def test_values_that_deflate_cannot_have_are_refused_by_name_and_reason(self):
+        good = '[connection]\nurl = "ws://h/"\n[deflate]\n'
+        for level in (1, 9):
+            run("config", "--check", self.file(f"{good}level = {level}\n"))
+        for level in (0, 10, -1, 70000):
+            self.refused(f"{good}level = {level}\n", "deflate_level", "must be 1 to 9")
+        for side in ("client", "server"):
+            for bits in (8, 16):
+                self.refused(f"{good}{side}_window_bits = {bits}\n", f"deflate_{side}_window_bits", "must be 9 to 15")
+            self.refused(f"{good}{side}_window_bits = 70000\n", f":4: {side}_window_bits", "whole number from 0 to 255")
+
     def test_what_contradicts_itself_is_refused(self):
         self.refused('[connection]\nurl = "ws://h/"\n[reconnect]\nbase_ms = 500\ncap_ms = 5\n', "cap")
         self.refused('[connection]\nurl = "ws://h/"\n[rate_limit]\ntable = "nasdaq"\n', "nasdaq")
