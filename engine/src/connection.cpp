@@ -264,6 +264,8 @@ inline void Connection::hand_over(const Message& message) noexcept {
 // With a recorder, a journal, or both.
 void Connection::hand_over_observed(const Message& message) noexcept {
   if (recorder_ != nullptr) record_in(message);
+  services_.hidden.clear();
+  if (services_.journal != nullptr) services_.journal->end_message(id_, plaintext_taken_bytes());
   if (queue_ != nullptr && !push_observed(message, false)) [[unlikely]]
     stall(message);
 }
@@ -323,7 +325,10 @@ bool Connection::inflate(Message& message) noexcept {
   }
   const std::size_t room =
       std::min<std::uint64_t>(parts_->limits.message_bytes_max, services_.large.buffer_bytes());
-  auto size = parts_->inflater.inflate_message(message.payload, {inflated_, room});
+  auto size =
+      services_.journal == nullptr
+          ? parts_->inflater.inflate_message(message.payload, {inflated_, room})
+          : services_.journal->inflate(parts_->inflater, message.payload, {inflated_, room});
   Errc error = size ? Errc::ok : size.error().code();
   if (size && message.is_text() && parts_->limits.validate_utf8 && !is_utf8({inflated_, *size})) {
     error = Errc::text_not_utf8;
@@ -333,6 +338,7 @@ bool Connection::inflate(Message& message) noexcept {
     fail_protocol(error, close_code_for(error));
     return false;
   }
+  inflated_bytes_ = *size;
   message.payload = {inflated_, *size};
   return true;
 }

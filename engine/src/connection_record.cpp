@@ -6,12 +6,18 @@
 
 #include "connection_services.hpp"
 #include "established.hpp"
+#include "journal_user.hpp"
 
 namespace zenwire {
 namespace {
 
 // A request names a handful of secrets: a key, a signature, a token.
 constexpr std::size_t kSecrets_max = 16;
+
+// A byte of UTF-8 that does not begin a character.
+bool continues_character(std::byte byte) noexcept {
+  return (byte & std::byte{0xc0}) == std::byte{0x80};
+}
 
 RecordType record_type(Opcode opcode) noexcept {
   switch (opcode) {
@@ -33,7 +39,53 @@ void Connection::record_in(const Message& message) noexcept {
   record.utf8 = message.is_text() && parts_->limits.validate_utf8;
   record.owner = {id_.index, id_.epoch, session};
   record.payload = message.payload;
+  if (!services_.hidden.ranges().empty()) [[unlikely]]
+    return record_hidden(record);
   services_.unrecorded.add(*recorder_, record);
+}
+
+// At once, for the ranges do not outlive the call. What was received before goes first.
+void Connection::record_hidden(RecordView record) noexcept {
+  services_.unrecorded.flush();
+  record.secrets = services_.hidden.ranges();
+  recorder_->append(record);
+}
+
+// --- Secrets in what is received.
+
+Bytes Connection::message_in_hand() const noexcept {
+  return inflated_ != nullptr ? Bytes(inflated_, inflated_bytes_) : reader_.payload();
+}
+
+// What the messages up to the one in hand took of the plaintext.
+std::uint64_t Connection::plaintext_taken_bytes() const noexcept {
+  const std::uint64_t received_bytes = services_.journal->io().input(id_.index).bytes();
+  const std::size_t left_over = parts_->leftover.size() - leftover_taken_bytes_;
+  return received_bytes - left_over - window_.unparsed_bytes();
+}
+
+void Connection::hide(Bytes value) noexcept {
+  if (!observed_ || value.empty()) return;
+  const Bytes message = message_in_hand();
+  ZW_ASSERT(value.data() >= message.data() &&
+            value.data() + value.size() <= message.data() + message.size());
+  auto begin = static_cast<std::size_t>(value.data() - message.data());
+  std::size_t end = begin + value.size();
+  if (reader_.opcode() == Opcode::text) {
+    while (begin > 0 && continues_character(message[begin])) --begin;
+    while (end < message.size() && continues_character(message[end])) ++end;
+  }
+  services_.hidden.add({begin, end - begin});
+  if (services_.journal != nullptr) hide_from_journal(message);
+}
+
+void Connection::hide_from_journal(Bytes message) noexcept {
+  services_.journal->hide({.id = id_,
+                           .end = plaintext_taken_bytes(),
+                           .received_bytes = reader_.payload().size(),
+                           .compressed = inflated_ != nullptr,
+                           .payload = message,
+                           .hidden = services_.hidden.ranges()});
 }
 
 // What was received before goes first: a recording is in the order of what happened.

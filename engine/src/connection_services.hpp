@@ -3,9 +3,11 @@
 // ConnectionServices: what the connections of one reactor share. The reactor owns all of it; a test
 // makes its own.
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include <zenwire/base/bytes.hpp>
 #include <zenwire/base/callback.hpp>
@@ -47,6 +49,31 @@ class UnrecordedMessages {
   std::array<Entry, kEntries_max> entries_{};
 };
 
+// What of the message in hand is not to be recorded. With one value too many, the last reaches to
+// the new one.
+class HiddenValues {
+ public:
+  static constexpr std::size_t kValues_max = 32;
+
+  void add(SecretRange value) noexcept {
+    if (count_ == kValues_max) {
+      const SecretRange& last = ranges_[--count_];
+      const std::size_t end = std::max(last.offset + last.bytes, value.offset + value.bytes);
+      value.offset = std::min(last.offset, value.offset);
+      value.bytes = end - value.offset;
+    }
+    ranges_[count_++] = value;
+  }
+  void clear() noexcept { count_ = 0; }
+  [[nodiscard]] std::span<const SecretRange> ranges() const noexcept {
+    return {ranges_.data(), count_};
+  }
+
+ private:
+  std::size_t count_ = 0;
+  std::array<SecretRange, kValues_max> ranges_{};
+};
+
 struct ConnectionServices {
   MaskingKeys& keys;
   BufferPool& large;
@@ -64,6 +91,7 @@ struct ConnectionServices {
   std::uint64_t wall_ns = 0;
   std::uint64_t large_buffer_waits = 0;
   UnrecordedMessages unrecorded = {};
+  HiddenValues hidden = {};
 };
 
 inline constexpr std::size_t kFrameScratch_bytes = std::size_t{16} << 10;

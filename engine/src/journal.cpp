@@ -14,6 +14,7 @@
 
 #include <zenwire/base/assert.hpp>
 
+#include "journal_input.hpp"
 #include "recording_file.hpp"
 
 namespace zenwire::detail {
@@ -29,11 +30,11 @@ constexpr std::uint64_t kStall_ns_max = 250'000'000;
 constexpr Instant_ns kAfterEnd_ns = 1'000'000'000;
 
 constexpr std::string_view kNames[] = {
-    "end",         "head",        "quiet",         "reap",          "take",       "settle",
-    "send",        "submit_poll", "submit_cancel", "shutdown_send", "close",      "wall_clock",
-    "masking_key", "deadline",    "arrival",       "stage",         "outbox",     "stop",
-    "push",        "tls_read",    "tls_write",     "tls_close",     "callback",   "returned",
-    "call",        "outcome",     "user_clock",    "user_wall",     "user_random"};
+    "end",         "head",        "quiet",         "reap",          "take",        "settle",
+    "send",        "submit_poll", "submit_cancel", "shutdown_send", "close",       "wall_clock",
+    "masking_key", "deadline",    "arrival",       "stage",         "outbox",      "stop",
+    "push",        "tls_read",    "tls_write",     "tls_close",     "callback",    "returned",
+    "call",        "outcome",     "user_clock",    "user_wall",     "user_random", "inflated"};
 static_assert(std::size(kNames) == static_cast<std::size_t>(JournalEvent::count_));
 
 Error file_error(Errc code, const std::string& path, int os_error) {
@@ -57,6 +58,12 @@ Result<void> make_way(const std::string& path) {
   if (::unlink(path.c_str()) != 0)
     return tl::unexpected<Error>(file_error(Errc::recording_unwritable, path, errno));
   return {};
+}
+
+bool is_within(std::span<const SecretRange> ranges, std::size_t at) noexcept {
+  return std::any_of(ranges.begin(), ranges.end(), [at](const SecretRange& range) {
+    return at >= range.offset && at - range.offset < range.bytes;
+  });
 }
 
 std::uint64_t zigzag(std::int64_t value) noexcept {
@@ -85,6 +92,15 @@ std::uint32_t Journal::check_of(Bytes bytes) noexcept {
   for (; at < bytes.size(); ++at)
     check32 = _mm_crc32_u8(check32, std::to_integer<unsigned char>(bytes[at]));
   return ~check32;
+}
+
+std::uint32_t Journal::check_of(Bytes bytes, std::span<const SecretRange> hidden) noexcept {
+  std::uint32_t check = 0xffffffff;
+  for (std::size_t at = 0; at < bytes.size(); ++at) {
+    const std::byte byte = is_within(hidden, at) ? kHiddenByte : bytes[at];
+    check = _mm_crc32_u8(check, std::to_integer<unsigned char>(byte));
+  }
+  return ~check;
 }
 
 // --- Opening and closing.
@@ -307,7 +323,16 @@ Bytes Journal::get_bytes(std::size_t bytes) noexcept {
 
 void Journal::same(const char* field, std::uint64_t value) noexcept {
   if (!replaying()) return put(value);
-  const std::uint64_t recorded = get();
+  compare(field, get(), value);
+}
+
+void Journal::same_check(const char* field, std::uint32_t check) noexcept {
+  std::uint32_t recorded = check;
+  given_bytes(std::as_writable_bytes(std::span(&recorded, 1)));
+  if (replaying()) compare(field, recorded, check);
+}
+
+void Journal::compare(const char* field, std::uint64_t recorded, std::uint64_t value) noexcept {
   if (recorded == value || !live_) [[likely]]
     return;
   const std::string of = std::string(name(event_)) + ": " + field + " ";
@@ -316,22 +341,17 @@ void Journal::same(const char* field, std::uint64_t value) noexcept {
 
 void Journal::same_redacted(const char* field, Bytes bytes,
                             std::span<const SecretRange> secrets) noexcept {
-  const auto hidden = [&](std::size_t at) {
-    return std::any_of(secrets.begin(), secrets.end(), [&](const SecretRange& secret) {
-      return at >= secret.offset && at - secret.offset < secret.bytes;
-    });
-  };
   const std::size_t recorded_bytes = given(bytes.size());
   if (!replaying()) {
     if (secrets.empty()) return put_bytes(bytes);
     for (std::size_t i = 0; i < bytes.size(); ++i)
-      *cursor_++ = hidden(i) ? '*' : std::to_integer<char>(bytes[i]);
+      *cursor_++ = std::to_integer<char>(is_within(secrets, i) ? kHiddenByte : bytes[i]);
     return;
   }
   const Bytes recorded = get_bytes(recorded_bytes);
   bool equal = recorded.size() == bytes.size();
   for (std::size_t i = 0; equal && i < bytes.size(); ++i)
-    equal = recorded[i] == bytes[i] || hidden(i);
+    equal = recorded[i] == bytes[i] || is_within(secrets, i);
   if (equal || !live_) return;
   const auto what = [&](Bytes of) {
     return std::string(name(event_)) + ": " + field + " of " + std::to_string(of.size()) +
@@ -356,6 +376,18 @@ void Journal::given_bytes(MutableBytes bytes) noexcept {
   if (!recorded.empty()) std::memcpy(bytes.data(), recorded.data(), recorded.size());
 }
 
+// Of what comes next.
+void Journal::note_input(std::size_t bytes, JournalInput& input) const noexcept {
+  const std::uint64_t event = place_of_event();
+  input.add({event, static_cast<std::uint32_t>(place_of_next() - event),
+             static_cast<std::uint32_t>(bytes)});
+}
+
+void Journal::given_input(MutableBytes bytes, JournalInput& input) noexcept {
+  if (!replaying()) note_input(bytes.size(), input);
+  given_bytes(bytes);
+}
+
 Bytes Journal::given_block(Bytes live) noexcept {
   const std::uint64_t bytes = given(live.size());
   if (replaying()) return get_bytes(bytes);
@@ -363,9 +395,60 @@ Bytes Journal::given_block(Bytes live) noexcept {
   return live;
 }
 
+Bytes Journal::given_input_block(Bytes live, JournalInput& input) noexcept {
+  const std::uint64_t bytes = given(live.size());
+  if (replaying()) return get_bytes(bytes);
+  note_input(live.size(), input);
+  put_bytes(live);
+  return live;
+}
+
 void Journal::given_text(std::string& text) noexcept {
   const Bytes given = given_block(as_bytes(text));
   if (replaying()) text.assign(as_text(given));
+}
+
+// --- What was written, changed afterwards.
+
+std::uint64_t Journal::place_of_next() const noexcept {
+  ZW_ASSERT(!replaying());
+  return file_->offset_of(cursor_);
+}
+
+std::uint64_t Journal::place_of_event() const noexcept {
+  ZW_ASSERT(!replaying() && event_ != JournalEvent::none);
+  return file_->offset_of(begun_);
+}
+
+bool Journal::read_back(std::uint64_t place, MutableBytes to) noexcept {
+  ZW_ASSERT(!replaying() && !closed_);
+  return file_->read_back(place, to);
+}
+
+bool Journal::overwrite(std::uint64_t place, Bytes from) noexcept {
+  ZW_ASSERT(!replaying() && !closed_);
+  return file_->overwrite(place, from);
+}
+
+bool Journal::hide(std::uint64_t place, std::size_t bytes) noexcept {
+  std::array<std::byte, 256> hidden;
+  hidden.fill(kHiddenByte);
+  while (bytes > 0) {
+    const std::size_t part = std::min(bytes, hidden.size());
+    if (!overwrite(place, Bytes(hidden).first(part))) return false;
+    place += part;
+    bytes -= part;
+  }
+  return true;
+}
+
+void Journal::cut(std::uint64_t place) noexcept {
+  ZW_ASSERT(!replaying() && event_ == JournalEvent::none);
+  file_->cut(place);
+  const Error why(
+      Errc::recording_failed,
+      "a secret in what was received could not be taken out: the journal ends before it");
+  stop_writing(error_.value_or(why));
 }
 
 // --- Quiet calls.

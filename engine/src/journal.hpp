@@ -35,6 +35,7 @@
 
 namespace zenwire::detail {
 
+class JournalInput;
 class RecordingFile;
 
 // The kinds of events; their numbers are the file format.
@@ -68,6 +69,7 @@ enum class JournalEvent : std::uint8_t {
   user_now,     // user code looks at a clock or rolls dice
   user_wall,    //
   user_random,  //
+  inflated,     // what a compressed message came to
   count_
 };
 std::string_view name(JournalEvent event) noexcept;
@@ -104,6 +106,8 @@ class Journal {
 
   // The engine's own: equal on replay, or that is the first divergence.
   void same(const char* field, std::uint64_t value) noexcept;
+  // A check, of fixed length, so that it can be written over.
+  void same_check(const char* field, std::uint32_t check) noexcept;
   // But for the secrets, which are overwritten at equal length and not compared.
   void same_redacted(const char* field, Bytes bytes, std::span<const SecretRange> secrets) noexcept;
   // The world's.
@@ -111,6 +115,9 @@ class Journal {
   std::int64_t given_signed(std::int64_t live) noexcept;
   // As many as both sides know of.
   void given_bytes(MutableBytes bytes) noexcept;
+  // The same, of a connection's plaintext: `input` learns where it lies.
+  void given_input(MutableBytes bytes, JournalInput& input) noexcept;
+  Bytes given_input_block(Bytes live, JournalInput& input) noexcept;
   // With their number; on replay a view into the file.
   Bytes given_block(Bytes live) noexcept;
   void given_text(std::string& text) noexcept;
@@ -153,6 +160,16 @@ class Journal {
   [[nodiscard]] Mark mark() const noexcept { return {cursor_, run_, now_ns_, events_}; }
   void take_back(const Mark& mark) noexcept;
 
+  // --- Writing: what was written is changed afterwards. Of the file's bytes, by their place in it.
+  // False: the file refuses.
+  [[nodiscard]] std::uint64_t place_of_next() const noexcept;
+  [[nodiscard]] std::uint64_t place_of_event() const noexcept;  // of the one in progress
+  bool read_back(std::uint64_t place, MutableBytes to) noexcept;
+  bool overwrite(std::uint64_t place, Bytes from) noexcept;
+  bool hide(std::uint64_t place, std::size_t bytes) noexcept;  // with kHiddenByte
+  // Ends it before the event at `place`, for a secret behind it cannot be taken out.
+  void cut(std::uint64_t place) noexcept;
+
   // --- Whether user code runs: its calls are events, those of the engine to itself are not.
   [[nodiscard]] bool in_user_code() const noexcept { return user_; }
   void enter_user(bool user) noexcept { user_ = user; }
@@ -163,6 +180,10 @@ class Journal {
 
   // A check of bytes: CRC-32C.
   [[nodiscard]] static std::uint32_t check_of(Bytes bytes) noexcept;
+  // With kHiddenByte in the ranges.
+  [[nodiscard]] static std::uint32_t check_of(Bytes bytes,
+                                              std::span<const SecretRange> hidden) noexcept;
+  static constexpr std::byte kHiddenByte{'*'};
 
   static constexpr std::uint64_t kHash_seed = 0xcbf29ce484222325;
 
@@ -174,7 +195,9 @@ class Journal {
   bool begin_reading(JournalEvent event) noexcept;
   [[gnu::noinline, gnu::cold]] bool make_room(std::size_t bytes) noexcept;
   [[gnu::noinline, gnu::cold]] void stop_writing(const Error& error) noexcept;
+  void note_input(std::size_t bytes, JournalInput& input) const noexcept;
   void write_run() noexcept;
+  void compare(const char* field, std::uint64_t recorded, std::uint64_t value) noexcept;
   bool load_run() noexcept;
   void put(std::uint64_t value) noexcept;
   void put_bytes(Bytes bytes) noexcept;

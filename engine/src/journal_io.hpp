@@ -13,6 +13,7 @@
 #include <zenwire/engine/io.hpp>
 
 #include "journal.hpp"
+#include "journal_input.hpp"
 #include "record_frames.hpp"
 
 namespace zenwire::detail {
@@ -59,8 +60,13 @@ class JournalIo final : public Io {
     std::uint64_t sent_bytes = 0;    // that the kernel took
     std::uint64_t secret_bytes = 0;  // of what is sent, up to here, no check is kept
     RecordFrames frames;
+    JournalInput input;  // its plaintext
   };
   void opened(Socket socket, std::uint32_t connection, const Stream& stream) noexcept;
+  [[nodiscard]] JournalInput& input(std::uint32_t connection) noexcept {
+    ZW_ASSERT(connection < streams_.size() - 1);
+    return streams_[connection].input;
+  }
   // The next `bytes` that connection sends behind the `unsent_bytes` that wait hold secrets.
   void keep_no_check(std::uint32_t connection, std::size_t unsent_bytes,
                      std::size_t bytes) noexcept;

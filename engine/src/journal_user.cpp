@@ -43,15 +43,18 @@ void JournalUser::begin_callback(JournalCallback kind, ConnectionId id, std::uin
                                  std::uint64_t second, Bytes payload) noexcept {
   journal_.enter_user(true);
   if (!journal_.begin(JournalEvent::callback)) return;
-  const std::array<std::uint64_t, 7> values{
-      static_cast<std::uint64_t>(kind), id.index, id.epoch, first, second, payload.size(),
-      Journal::check_of(payload)};
-  constexpr std::array<const char*, 7> kFields{"kind",   "connection", "epoch", "first",
-                                               "second", "payload",    "check"};
+  const std::array<std::uint64_t, 6> values{
+      static_cast<std::uint64_t>(kind), id.index, id.epoch, first, second, payload.size()};
+  constexpr std::array<const char*, 6> kFields{"kind",  "connection", "epoch",
+                                               "first", "second",     "payload"};
   for (std::size_t i = 0; i < values.size(); ++i) {
     journal_.same(kFields[i], values[i]);
-    callback_hash_ = (callback_hash_ ^ values[i]) * 0x100000001b3;
+    mix(values[i]);
   }
+  const std::uint32_t check = Journal::check_of(payload);
+  if (!journal_.replaying()) check_place_ = journal_.place_of_next();
+  journal_.same_check("check", check);
+  mix(check);
   journal_.commit();
   ++callbacks_;
   if (perform) perform();
@@ -129,6 +132,49 @@ void JournalUser::key(std::uint32_t& key) noexcept {
   if (!journal_.begin(JournalEvent::key)) return;
   journal_.given_bytes(std::as_writable_bytes(std::span(&key, 1)));
   journal_.commit();
+}
+
+// --- What a compressed message came to: on replay nothing is decompressed.
+
+Result<std::size_t> JournalUser::inflate(Inflater& inflater, Bytes compressed,
+                                         MutableBytes room) noexcept {
+  const bool replays = journal_.replaying();
+  const auto live = replays ? Result<std::size_t>(fail(Errc::aborted))
+                            : inflater.inflate_message(compressed, room);
+  if (!journal_.begin(JournalEvent::inflated, live ? *live : 0)) return live;
+  const auto code = static_cast<Errc>(
+      journal_.given(static_cast<std::uint64_t>(live ? Errc::ok : live.error().code())));
+  const std::size_t bytes = journal_.given(live ? *live : 0);
+  if (bytes > room.size()) {
+    journal_.refuse("number of bytes");
+    return fail(Errc::aborted);
+  }
+  if (!replays) text_place_ = journal_.place_of_next();
+  journal_.given_bytes(room.first(bytes));
+  journal_.commit();
+  if (!replays) return live;
+  if (code != Errc::ok || !journal_.live()) return fail(code != Errc::ok ? code : Errc::aborted);
+  return bytes;
+}
+
+// --- Secrets in what was received.
+
+void JournalUser::hide(const MessageInHand& message) noexcept {
+  ZW_ASSERT(!message.hidden.empty());
+  if (journal_.replaying()) return;
+  const JournalInput& input = io_.input(message.id.index);
+  if (input.message_event() == JournalInput::kNowhere) return;  // it ended before the message
+  if (!journal_.live() || !write_over(message, input)) journal_.cut(input.message_event());
+}
+
+// A compressed message is written over where its text is, and as a whole where it came.
+bool JournalUser::write_over(const MessageInHand& message, const JournalInput& input) noexcept {
+  const SecretRange range = message.hidden.back();
+  if (message.compressed && !journal_.hide(text_place_ + range.offset, range.bytes)) return false;
+  const SecretRange received = message.compressed ? SecretRange{0, message.received_bytes} : range;
+  if (!input.hide(journal_, message.end, received)) return false;
+  const std::uint32_t check = Journal::check_of(message.payload, message.hidden);
+  return journal_.overwrite(check_place_, std::as_bytes(std::span(&check, 1)));
 }
 
 // --- Calls.

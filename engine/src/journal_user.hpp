@@ -16,6 +16,7 @@
 #include <vector>
 
 #include <zenwire/base/callback.hpp>
+#include <zenwire/codec/deflate.hpp>
 #include <zenwire/engine/connection.hpp>
 #include <zenwire/engine/message_queue.hpp>
 #include <zenwire/engine/timer_queue.hpp>
@@ -71,6 +72,16 @@ struct RecordedCall {
   std::vector<SecretRange> secrets;
 };
 
+// A message whose callback runs, and what of it is secret. All views are borrowed for the call.
+struct MessageInHand {
+  ConnectionId id;
+  std::uint64_t end = 0;           // where it ends in what the connection has received
+  std::size_t received_bytes = 0;  // of its payload as it came
+  bool compressed = false;
+  Bytes payload;                        // as it is delivered
+  std::span<const SecretRange> hidden;  // in that; the last is new
+};
+
 // Thread: the reactor's. Lifetime: the reactor's.
 class JournalUser {
  public:
@@ -104,6 +115,16 @@ class JournalUser {
   // Replay: takes a look at a clock or random bytes, which whoever stands in does not need.
   bool skip_look() noexcept;
 
+  // --- What is received.
+  // As Inflater::inflate_message().
+  Result<std::size_t> inflate(Inflater& inflater, Bytes compressed, MutableBytes room) noexcept;
+  // A message has been delivered that ends there in what the connection has received.
+  void end_message(ConnectionId id, std::uint64_t end) noexcept {
+    if (journal_.live() && !journal_.replaying()) io_.input(id.index).end_message(end);
+  }
+  // Takes a secret out of the journal. Where it cannot, the journal ends before the message.
+  [[gnu::noinline, gnu::cold]] void hide(const MessageInHand& message) noexcept;
+
   // --- What became of a message for a queue.
   PushOutcome push(MessageQueue& queue, const MessageHeader& header, Bytes payload) noexcept;
   // The same for one that found no room before: it is an event when it finds some.
@@ -122,12 +143,18 @@ class JournalUser {
   void around_written(bool begins, Connection&, std::size_t, std::size_t) noexcept;
   void around_high_water(bool begins, Connection&) noexcept;
   void around_drained(bool begins, Connection&) noexcept;
+  bool write_over(const MessageInHand& message, const JournalInput& input) noexcept;
+  void mix(std::uint64_t value) noexcept {
+    callback_hash_ = (callback_hash_ ^ value) * 0x100000001b3;
+  }
   void note_payload(Bytes payload, std::span<const Bytes> secrets) noexcept;
   bool next_push_is(const MessageHeader& header) noexcept;
   PushOutcome note_push(const MessageHeader& header, PushOutcome outcome) noexcept;
 
   Journal& journal_;
   JournalIo& io_;
+  std::uint64_t check_place_ = 0;  // in the file: of the last callback
+  std::uint64_t text_place_ = 0;   // ... of the last text that was decompressed
   std::uint32_t timers_ = 0;
   std::uint64_t callbacks_ = 0;
   std::uint64_t callback_hash_ = Journal::kHash_seed;

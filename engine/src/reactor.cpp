@@ -621,7 +621,10 @@ void Reactor::Impl::open(Slot& slot, Attempt& attempt) noexcept {
   slot.open_index = static_cast<std::uint32_t>(open_slots.size());
   open_slots.push_back(&slot);
   ++counters.connections_opened;
-  if (user) user->io().opened(slot.socket, slot.index, arriving);
+  if (user) {
+    user->io().opened(slot.socket, slot.index, arriving);
+    if (attempt.established.tls) attempt.established.tls->watch_input(user->io().input(slot.index));
+  }
   telemetry->set_label(slot.counters.entry, attempt.established.label);
   choose_forms();
   slot.connection->open(attempt.established);

@@ -454,6 +454,56 @@ char* RecordingFile::move_window(std::size_t bytes) noexcept {
   return at;
 }
 
+// --- What was written, changed afterwards.
+
+// Under the mutex, without which the helpers give it back. Null: they have.
+char* RecordingFile::mapped(std::uint64_t offset, std::size_t bytes) noexcept {
+  if (pieces_.empty() || offset < window_offset_) return nullptr;
+  char* const at = window_ + (offset - window_offset_);
+  const Piece& last = pieces_.back();
+  const bool there = at >= pieces_.front().at && at + bytes <= last.at + last.bytes;
+  return there ? at : nullptr;
+}
+
+bool RecordingFile::read_back(std::uint64_t offset, MutableBytes to) noexcept {
+  const std::lock_guard lock(mutex_);
+  if (const char* const at = mapped(offset, to.size())) {
+    std::memcpy(to.data(), at, to.size());
+    return true;
+  }
+  const ssize_t read = pread(file_, to.data(), to.size(), static_cast<off_t>(offset));
+  if (read == static_cast<ssize_t>(to.size())) return true;
+  if (!error_) {
+    error_ =
+        system_failure(Errc::recording_failed, "reading " + options_.path, read < 0 ? errno : EIO);
+  }
+  return false;
+}
+
+bool RecordingFile::overwrite(std::uint64_t offset, Bytes from) noexcept {
+  const std::lock_guard lock(mutex_);
+  if (char* const at = mapped(offset, from.size())) {
+    std::memcpy(at, from.data(), from.size());
+    return true;
+  }
+  const ssize_t wrote = pwrite(file_, from.data(), from.size(), static_cast<off_t>(offset));
+  if (wrote == static_cast<ssize_t>(from.size())) return true;
+  if (!error_) {
+    error_ =
+        system_failure(Errc::recording_failed, "writing " + options_.path, wrote < 0 ? errno : EIO);
+  }
+  return false;
+}
+
+// The helpers may lengthen it again, by zeros, until close().
+void RecordingFile::cut(std::uint64_t offset) noexcept {
+  const std::lock_guard lock(mutex_);
+  cut_at_ = std::min(cut_at_, offset);
+  exhausted_.store(true, std::memory_order_release);
+  if (ftruncate(file_, static_cast<off_t>(cut_at_)) == 0 || error_) return;
+  error_ = system_failure(Errc::recording_failed, "cutting " + options_.path, errno);
+}
+
 Result<void> RecordingFile::close() noexcept {
   if (closed_) return error_ ? Result<void>(tl::unexpected(*error_)) : Result<void>();
   closed_ = true;
@@ -466,8 +516,7 @@ Result<void> RecordingFile::close() noexcept {
   join(preparer_);
   join(syncer_);
   const bool started = ready_end_.load() != nullptr;
-  const std::uint64_t end =
-      started ? window_offset_ + static_cast<std::uint64_t>(published_.load() - window_) : 0;
+  const std::uint64_t end = started ? std::min(offset_of(published_.load()), cut_at_) : 0;
   for (const Piece& window : windows_) munmap(window.at, window.bytes);
   if (file_ >= 0) {
     int error = 0;

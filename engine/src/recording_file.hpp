@@ -24,6 +24,7 @@
 
 #include <pthread.h>
 
+#include <zenwire/base/bytes.hpp>
 #include <zenwire/base/error.hpp>
 #include <zenwire/engine/recorder.hpp>
 
@@ -75,6 +76,19 @@ class RecordingFile {
   // before it is. Returns the new place of `published`, or null on an error, which is then error().
   char* move_window(std::size_t bytes) noexcept;
 
+  // --- For whoever must change afterwards what was written. Rare: it takes the mutex, and a system
+  // call where the helpers have given the memory back. The writer's.
+
+  // Where `at`, in the window, lies in the file.
+  [[nodiscard]] std::uint64_t offset_of(const char* at) const noexcept {
+    return window_offset_ + static_cast<std::uint64_t>(at - window_);
+  }
+  // False: the file refuses, see error().
+  bool read_back(std::uint64_t offset, MutableBytes to) noexcept;
+  bool overwrite(std::uint64_t offset, Bytes from) noexcept;
+  // Cuts the file at `offset`, at once. Nothing may be written any more.
+  void cut(std::uint64_t offset) noexcept;
+
   // No more room will come.
   [[nodiscard]] bool exhausted() const noexcept {
     return exhausted_.load(std::memory_order_acquire);
@@ -122,6 +136,7 @@ class RecordingFile {
   void sync_piece(const Piece& piece) noexcept;
   void place_helper() const noexcept;
   void note_error(const Error& error) noexcept;
+  [[nodiscard]] char* mapped(std::uint64_t offset, std::size_t bytes) noexcept;
 
   RecorderOptions options_;
   int file_ = -1;
@@ -140,7 +155,8 @@ class RecordingFile {
   char* window_ = nullptr;
   std::uint64_t window_offset_ = 0;    // of the window's first byte in the file
   std::uint64_t allocated_bytes_ = 0;  // of the file
-  const char* wanted_end_ = nullptr;   // room up to here is being waited for
+  std::uint64_t cut_at_ = ~std::uint64_t{0};
+  const char* wanted_end_ = nullptr;  // room up to here is being waited for
   bool stopping_ = false;
   bool preparing_ = false;  // a segment is being prepared, outside the mutex
   unsigned rest_ = 0;       // rounds until a full disk is tried again

@@ -130,6 +130,7 @@ struct Session::Impl {
   void renew(Line& line) noexcept;
   void renewal_ended(Line& line, const RequestEnd& end) noexcept;
   void schedule_renewal(Line& line, const LoginAnswer& answer) noexcept;
+  void hide_tokens(Line& line, Bytes answer) noexcept;
   LoginAnswer read_login(const RequestEnd& end) noexcept;
   void restore(Line& line) noexcept;
   void ask(Line& line) noexcept;

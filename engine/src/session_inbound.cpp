@@ -34,9 +34,12 @@ void Session::Impl::handle(Line& line, const Message& message, const MessageFact
       return;
     case MessageRole::heartbeat_request: return answer_beat(line);
     case MessageRole::login_accepted:
+      hide_tokens(line, message.payload);
       if (line.state == SessionState::authenticating) logged_in(line, {});
       return rearm();
-    case MessageRole::login_refused: return drop(line, Errc::login_refused);
+    case MessageRole::login_refused:
+      hide_tokens(line, message.payload);
+      return drop(line, Errc::login_refused);
     case MessageRole::subscription_accepted:
     case MessageRole::subscription_rejected:
       subscription_told(line, facts.channel, facts.role == MessageRole::subscription_accepted);

@@ -22,7 +22,36 @@ constexpr Instant_ns kBusy_ns = 1'000'000'000;
 
 void ignore_end(void*, const RequestEnd&) noexcept {}
 
+// A string of fewer bytes is a word, not a token.
+constexpr std::size_t kToken_bytes_min = 8;
+
+// Of the string that begins behind the quote at `begin`: where its closing quote is, or the end.
+std::size_t end_of_string(std::string_view json, std::size_t begin) noexcept {
+  std::size_t at = begin;
+  while (at < json.size() && json[at] != '"') at += json[at] == '\\' ? 2U : 1U;
+  return std::min(at, json.size());
+}
+
+bool is_key(std::string_view json, std::size_t string_end) noexcept {
+  const std::size_t next = json.find_first_not_of(" \t\r\n", string_end + 1);
+  return next != std::string_view::npos && json[next] == ':';
+}
+
 }  // namespace
+
+// In the answer to a login every string may be a token, whatever the venue calls it.
+void Session::Impl::hide_tokens(Line& line, Bytes answer) noexcept {
+  Connection* const connection = connection_of(line);
+  if (connection == nullptr) return;
+  const std::string_view json = as_text(answer);
+  for (std::size_t quote = json.find('"'); quote < json.size();) {
+    const std::size_t begin = quote + 1;
+    const std::size_t end = end_of_string(json, begin);
+    if (end - begin >= kToken_bytes_min && !is_key(json, end))
+      connection->hide(answer.subspan(begin, end - begin));
+    quote = end < json.size() ? json.find('"', end + 1) : json.size();
+  }
+}
 
 // Sends what the dialect wrote, with a deadline if it wants an answer.
 Errc Session::Impl::send_draft(Line& line, Draft& draft, MethodId method, EndFunction on_end,
@@ -72,6 +101,7 @@ LoginAnswer Session::Impl::read_login(const RequestEnd& end) noexcept {
 // A server may be done with the login before the reactor has told of the state.
 void Session::Impl::login_ended(Line& line, const RequestEnd& end) noexcept {
   if (is_over(end) || end.connection != line.connection) return;
+  hide_tokens(line, end.answer);
   const LoginAnswer answer = read_login(end);
   if (answer.outcome != Errc::ok) return drop(line, answer.outcome);
   logged_in(line, answer);
@@ -117,6 +147,7 @@ void Session::Impl::renew(Line& line) noexcept {
 
 void Session::Impl::renewal_ended(Line& line, const RequestEnd& end) noexcept {
   if (is_over(end) || end.connection != line.connection) return;
+  hide_tokens(line, end.answer);
   const LoginAnswer answer = read_login(end);
   // A token that cannot be renewed is no reason to stop: a new connection logs in from scratch.
   if (answer.outcome != Errc::ok) return drop(line, Errc::login_timeout);

@@ -146,6 +146,7 @@ struct TlsStream::Impl {
   std::string server_name;
   int plain_alert = -1;  // the code of one that came unencrypted during the handshake
   detail::Journal* journal = nullptr;
+  detail::JournalInput* input = nullptr;
   Error chain_error;   // of an authority in the chain, which the server's own may not need
   Error verify_error;  // the reason that the handshake fails for
 
@@ -600,6 +601,10 @@ void TlsStream::watch(detail::Journal& journal, detail::RecordFrames& frames) no
   impl.note_pending(0);
 }
 
+void TlsStream::watch_input(detail::JournalInput& input) noexcept {
+  impl_->input = &input;
+}
+
 // How much the library has come to say of itself.
 void TlsStream::Impl::note_pending(std::size_t before) noexcept {
   const std::size_t more = journal->given(pending.size() - before);
@@ -609,7 +614,7 @@ void TlsStream::Impl::note_pending(std::size_t before) noexcept {
 }
 
 Result<std::size_t> TlsStream::Impl::decrypt_watched(MutableBytes plaintext) noexcept {
-  ZW_ASSERT(done && journal != nullptr);
+  ZW_ASSERT(done && journal != nullptr && input != nullptr);
   const std::size_t waiting = in_end - in_begin;
   const std::size_t pending_before = pending.size();
   const auto live = ssl != nullptr ? decrypt(plaintext) : Result<std::size_t>(0);
@@ -625,7 +630,7 @@ Result<std::size_t> TlsStream::Impl::decrypt_watched(MutableBytes plaintext) noe
     journal->refuse("number of bytes");
     return std::size_t{0};
   }
-  journal->given_bytes(plaintext.first(bytes));
+  journal->given_input(plaintext.first(bytes), *input);
   journal->commit();
   if (ssl != nullptr) return live;
   in_begin += used;

@@ -1,6 +1,7 @@
 // Deribit's dialect: a session against a mock server that answers as the venue does.
 
 #include <charconv>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <thread>
@@ -11,11 +12,14 @@
 #include <zenwire/adapters/deribit.hpp>
 #include <zenwire/adapters/deribit_call.hpp>
 #include <zenwire/adapters/deribit_order.hpp>
+#include <zenwire/engine/journal.hpp>
+#include <zenwire/engine/recorder.hpp>
 #include <zenwire/engine/session.hpp>
 #include <zenwire/testing/mock_server.hpp>
 
 #include "allocation_counter.hpp"
 #include "loop.hpp"
+#include "temporary_directory.hpp"
 #include "test_venue.hpp"
 
 namespace zenwire {
@@ -167,6 +171,56 @@ TEST_F(DeribitTest, logs_in_sets_the_heartbeat_and_subscribes_in_the_venues_word
                   R"(["book.BTC-PERPETUAL.raw","user.orders.any.any.raw"]}})"});
   EXPECT_EQ(news_, (Names{"+book.BTC-PERPETUAL.raw", "+user.orders.any.any.raw"}));
   EXPECT_TRUE(messages_.empty()) << "answers to the session's own requests are no data";
+}
+
+std::string file_bytes(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+// A login and its renewal, over a stream as it is and one that is compressed.
+TEST_F(DeribitTest, the_tokens_of_a_login_are_in_no_recording_and_no_journal) {
+  for (const bool deflate : {false, true}) {
+    SCOPED_TRACE(deflate);
+    const test::TemporaryDirectory directory;
+    const std::string journal = directory.path() + "/run.journal";
+    const std::string recording = directory.path() + "/run.jsonl";
+    server_ = MockServer::start({.deflate = deflate}).value();
+    server_.on_message([given = 0](const CapturedMessage& message) mutable {
+      if (message.payload.find("public/auth") == std::string::npos)
+        return Script().text(result(id_of(message.payload), R"({"version":"1.2.26"})"));
+      const std::string number = std::to_string(++given);
+      return Script().text(result(
+          id_of(message.payload),
+          R"({"access_token":"SECRET-access-)" + number + R"(","expires_in":1,)" +
+              R"("refresh_token":"SECRET-refresh-)" + number + R"(","token_type":"bearer"})"));
+    });
+    ReactorOptions reactor_options;
+    reactor_options.journal = journal;
+    reactor_ = test::make_reactor(reactor_options);
+    auto recorder = Recorder::open({.path = recording}).value();
+    session_options_.recorder = &recorder;
+    session_options_.connect.deflate.enabled = deflate;
+    open();
+    ASSERT_TRUE(until([&] { return sent("public/auth").size() == 2; }));
+    EXPECT_NE(sent("public/auth").back().find("SECRET-refresh-1"), std::string::npos);
+    session_->stop();
+    ASSERT_TRUE(until([&] { return session_->state() == SessionState::stopped; }));
+    EXPECT_FALSE(reactor_->journal_error().has_value());
+    session_.reset();
+    reactor_.reset();
+    ASSERT_TRUE(recorder.close().has_value());
+    EXPECT_EQ(file_bytes(recording).find("SECRET"), std::string::npos);
+    EXPECT_NE(
+        file_bytes(recording).find(R"(\"access_token\":\"***************\",\"expires_in\":1)"),
+        std::string::npos);
+    EXPECT_EQ(file_bytes(journal).find("SECRET"), std::string::npos);
+    EXPECT_NE(file_bytes(journal).find(R"("access_token":"***************","expires_in":1)"),
+              std::string::npos);
+    const auto report = JournalReplay::open(journal)->run();
+    ASSERT_TRUE(report.has_value());
+    EXPECT_FALSE(report->divergence.has_value()) << report->divergence->expected;
+  }
 }
 
 TEST_F(DeribitTest, without_credentials_it_uses_public_methods) {

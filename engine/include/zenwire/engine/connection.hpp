@@ -33,6 +33,7 @@ namespace zenwire {
 
 class MessageQueue;
 class Recorder;
+struct RecordView;
 
 namespace detail {
 struct ConnectionServices;
@@ -154,6 +155,11 @@ class Connection {
   // A request that holds secrets: it is recorded with `values`, views into `payload`, overwritten
   // at equal length.
   Errc send_secret(Opcode opcode, Bytes payload, std::span<const Bytes> values) noexcept;
+  // In on_message: `value`, a view into the message's payload, is secret (a token in a reply). The
+  // recording and the reactor's journal have it overwritten at equal length, in a text by whole
+  // characters. Nothing without either. Costs what is hidden; in a journal that has given its
+  // memory back by then, a system call or two.
+  void hide(Bytes value) noexcept;
   // Whole frames, in one write: masked already where this end is a client. They are not looked
   // into.
   Errc send_frames(Bytes frames) noexcept;
@@ -304,7 +310,11 @@ class Connection {
   void queue_close(std::uint16_t code, std::string_view reason) noexcept;
   void send_owed() noexcept;
   void take_tls_output() noexcept;
+  [[nodiscard]] Bytes message_in_hand() const noexcept;
+  [[nodiscard]] std::uint64_t plaintext_taken_bytes() const noexcept;
+  void hide_from_journal(Bytes message) noexcept;
   void record_in(const Message& message) noexcept;
+  void record_hidden(RecordView record) noexcept;
   void record_control(bool inbound, Opcode opcode, Bytes payload) noexcept;
   void record_opened() noexcept;
   void record_closed(const Closed& closed) noexcept;
@@ -357,6 +367,7 @@ class Connection {
   std::size_t leftover_taken_bytes_ = 0;
   MutableBytes own_receive_;
   std::byte* inflated_ = nullptr;  // a leased large buffer that holds the message being delivered
+  std::size_t inflated_bytes_ = 0;
   Message stalled_message_;
   ConnectionCounters own_counters_;  // where there is no telemetry page
 };

@@ -22,6 +22,7 @@ namespace zenwire {
 
 namespace detail {
 class Journal;
+class JournalInput;
 class RecordFrames;
 }  // namespace detail
 
@@ -173,6 +174,8 @@ class TlsStream {
   // `frames` follows the records of what comes next. On replay the same call on a stream made by
   // stand_in() makes it say what was noted; it has no keys and no library under it.
   void watch(detail::Journal& journal, detail::RecordFrames& frames) noexcept;
+  // It learns where what read() gives lies in the journal, and outlives this stream.
+  void watch_input(detail::JournalInput& input) noexcept;
   static TlsStream stand_in();
 
   struct Impl;  // the library's callbacks name it
