@@ -493,7 +493,7 @@ void Connection::handle_close(Bytes payload) noexcept {
   stops_.discard = true;
   close_code_ = peer.code;
   close_reason_bytes_ = static_cast<std::uint8_t>(peer.reason.size());
-  std::memcpy(close_reason_.data(), peer.reason.data(), peer.reason.size());
+  std::ranges::copy(peer.reason, close_reason_.begin());
   if (recorder_ != nullptr) record_control(true, Opcode::close, payload);
   if (!close_sent_) {
     close_by_peer_ = true;

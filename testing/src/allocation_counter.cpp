@@ -32,21 +32,21 @@ extern "C" std::uint64_t zenwire_testing_allocations() noexcept {
 #endif
 
 #if defined(ZENWIRE_SANITIZED)
-// The sanitizers have allocators of their own, which must not be taken from them: operator new is
-// counted instead.
-#include <cstdlib>
+// The sanitizers have allocators of their own, which must not be taken from them: they tell of what
+// they give, of malloc's family and of operator new, but not of mmap.
+// sanitizer/allocator_interface.h, which g++ does not bring.
+extern "C" int __sanitizer_install_malloc_and_free_hooks(void (*on_malloc)(const volatile void*,
+                                                                           std::size_t),
+                                                         void (*on_free)(const volatile void*));
 
-void* operator new(std::size_t bytes) {
-  ++allocations;
-  if (void* memory = std::malloc(bytes)) return memory;
-  throw std::bad_alloc();
+namespace {
+
+[[gnu::constructor]] void listen_to_the_sanitizer() {
+  __sanitizer_install_malloc_and_free_hooks(
+      [](const volatile void*, std::size_t) { ++allocations; }, [](const volatile void*) {});
 }
-void operator delete(void* memory) noexcept {
-  std::free(memory);
-}
-void operator delete(void* memory, std::size_t) noexcept {
-  std::free(memory);
-}
+
+}  // namespace
 #else
 extern "C" {
 void* __libc_malloc(std::size_t bytes);

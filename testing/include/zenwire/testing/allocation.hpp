@@ -4,7 +4,7 @@
 // that links zenwire::testing_allocation (CMake) or zenwire-testing-allocation (pkg-config).
 //
 // Per thread, so that what others do is not blamed on the one under test. Under a sanitizer, which
-// has an allocator of its own, operator new is counted instead.
+// has an allocator of its own, what that gives is counted: not mmap.
 
 #include <cstdint>
 #include <string>
