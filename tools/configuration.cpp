@@ -336,7 +336,7 @@ class Reader {
 
 // --- Printing.
 
-std::string quoted(std::string_view text) {
+std::string toml_quoted(std::string_view text) {
   std::string escaped = "\"";
   for (const char byte : text) {
     if (byte == '"' || byte == '\\') escaped += '\\';
@@ -349,7 +349,7 @@ struct Printer {
   const Row& row;
 
   std::string operator()(const std::string* place) const {
-    return quoted(row.name == "url" && !place->empty() ? printable_url(*place) : *place);
+    return toml_quoted(row.name == "url" && !place->empty() ? printable_url(*place) : *place);
   }
   std::string operator()(const bool* place) const { return *place ? "true" : "false"; }
   template <typename Number>
@@ -361,14 +361,15 @@ struct Printer {
   }
   std::string operator()(const std::vector<std::string>* place) const {
     std::string text = "[";
-    for (const std::string& each : *place) text += (text.size() > 1 ? ", " : "") + quoted(each);
+    for (const std::string& each : *place)
+      text += (text.size() > 1 ? ", " : "") + toml_quoted(each);
     return text + "]";
   }
   std::string operator()(InstantPlace place) const {
     const nanoseconds value(static_cast<std::int64_t>(*place.value));
     return (*this)(&value);
   }
-  std::string operator()(EnumPlace place) const { return quoted(place.names[*place.value]); }
+  std::string operator()(EnumPlace place) const { return toml_quoted(place.names[*place.value]); }
 };
 
 std::string print(const Row& row, const Configuration& configuration) {
@@ -420,7 +421,7 @@ std::string print_configuration(const Configuration& configuration) {
   }
   text += "\n[headers]\n";
   for (const auto& [name, value] : configuration.session.connect.headers)
-    text += quoted(name) + " = " + quoted(kRedacted) + "\n";
+    text += toml_quoted(name) + " = " + toml_quoted(kRedacted) + "\n";
   return text;
 }
 
