@@ -21,7 +21,11 @@ namespace zenwire {
 namespace {
 
 constexpr std::uint64_t kWarmUp = 2'000;
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+constexpr std::uint64_t kMessages = 10'000;  // ten times slower, and there for what else they see
+#else
 constexpr std::uint64_t kMessages = 100'000;
+#endif
 // In flight at once: enough that bursts, short writes and full windows happen.
 constexpr std::uint64_t kWindow = 32;
 

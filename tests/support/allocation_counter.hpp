@@ -1,15 +1,18 @@
 #pragma once
 
-// Counts this thread's allocations: malloc and its family, and mmap, interposed in the test program
-// (link allocation_counter.cpp). Counting is per thread, so that what other threads do is not
-// blamed on the one under test.
+// Counts this thread's allocations in a test program that links zenwire::testing_allocation. Apart
+// from <zenwire/testing/allocation.hpp>, so that tests that write testing:: for gtest's need not
+// write ::testing::.
 
 #include <cstdint>
 
+extern "C" std::uint64_t zenwire_testing_allocations() noexcept;
+
 namespace zenwire::test {
 
-// Allocations of the calling thread since the program began.
-std::uint64_t allocations_of_this_thread() noexcept;
+inline std::uint64_t allocations_of_this_thread() noexcept {
+  return zenwire_testing_allocations();
+}
 
 class AllocationScope {
  public:
