@@ -46,6 +46,7 @@ struct Arguments {
   bool json = false;
   bool hashes = false;
   bool help = false;
+  std::optional<std::uint64_t> expected{};  // combined hash
 };
 
 std::optional<std::uint64_t> number(std::string_view text) {
@@ -63,6 +64,14 @@ bool read_range(Arguments& arguments, std::string_view text) {
   if (!first || !last || *first > *last) return false;
   arguments.first = *first;
   arguments.last = *last;
+  return true;
+}
+
+bool read_expected(Arguments& arguments, std::string_view text) {
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, 16);
+  if (error != std::errc{} || end != text.data() + text.size()) return false;
+  arguments.expected = value;
   return true;
 }
 
@@ -88,7 +97,8 @@ std::optional<Arguments> read_arguments(int argc, char** argv) {
       arguments.hashes = true;
     } else {
       understood = (option == "--seed" && read_seed(arguments, value)) ||
-                   (option == "--seeds" && read_range(arguments, value));
+                   (option == "--seeds" && read_range(arguments, value)) ||
+                   (option == "--expect" && read_expected(arguments, value));
       ++i;
     }
     if (!understood) return std::nullopt;
@@ -97,17 +107,19 @@ std::optional<Arguments> read_arguments(int argc, char** argv) {
 }
 
 void print_help(const SimProgram& program, std::FILE* to) {
-  std::fprintf(to,
-               "%s: %s\n\n"
-               "  --seed N      this seed only\n"
-               "  --seeds A..B  these seeds, both included (1..100)\n"
-               "  --trace       show every event of the first run on standard error\n"
-               "  --hashes      print the combined hash of every %llu seeds\n"
-               "  --json        print the outcome as one JSON object\n"
-               "  --help        this text\n\n"
-               "Exit codes: 0 every seed passed, 1 one failed, 2 the arguments are wrong.\n",
-               program.name.c_str(), program.about.c_str(),
-               static_cast<unsigned long long>(kSeedsPerHash));
+  std::fprintf(
+      to,
+      "%s: %s\n\n"
+      "  --seed N      this seed only\n"
+      "  --seeds A..B  these seeds, both included (1..100)\n"
+      "  --trace       show every event of the first run on standard error\n"
+      "  --hashes      print the combined hash of every %llu seeds\n"
+      "  --expect HASH fail if the combined hash of all is another\n"
+      "  --json        print the outcome as one JSON object\n"
+      "  --help        this text\n\n"
+      "Exit codes: 0 every seed passed, 1 one failed or the hash is not the expected one,\n"
+      "2 the arguments are wrong.\n",
+      program.name.c_str(), program.about.c_str(), static_cast<unsigned long long>(kSeedsPerHash));
 }
 
 void print_outcome(const Arguments& arguments, std::uint64_t seeds, std::uint64_t hash,
@@ -123,6 +135,20 @@ void print_outcome(const Arguments& arguments, std::uint64_t seeds, std::uint64_
     std::printf("%llu seeds passed (%llu..%llu), each run twice; combined hash %016llx\n", count,
                 first, last, all);
   }
+}
+
+// What the seeds do is another thing than when the hash was written down.
+bool is_expected(const Arguments& arguments, std::uint64_t hash) {
+  if (!arguments.expected || *arguments.expected == hash) return true;
+  std::fprintf(
+      stderr,
+      "the combined hash of the seeds %llu..%llu is %016llx, not %016llx: they do something "
+      "else than when that was written down. If they are meant to, write down the new "
+      "one; --hashes shows which seeds differ from another build's.\n",
+      static_cast<unsigned long long>(arguments.first),
+      static_cast<unsigned long long>(arguments.last), static_cast<unsigned long long>(hash),
+      static_cast<unsigned long long>(*arguments.expected));
+  return false;
 }
 
 void announce(const SimProgram& program, std::uint64_t seed) {
@@ -192,8 +218,9 @@ int run_sim_program(const SimProgram& program, int argc, char** argv) {
     if (seeds % kSeedsPerProgress == 0 && ::isatty(STDERR_FILENO) != 0)
       std::fprintf(stderr, "%llu seeds\r", static_cast<unsigned long long>(seeds));
   }
-  print_outcome(*arguments, seeds, all, true);
-  return 0;
+  const bool passed = is_expected(*arguments, all);
+  print_outcome(*arguments, seeds, all, passed);
+  return passed ? 0 : 1;
 }
 
 }  // namespace zenwire::testing
