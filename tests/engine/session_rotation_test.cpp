@@ -152,6 +152,7 @@ TEST_F(SessionRotation, a_channel_that_the_new_line_is_refused_is_not_lost) {
   ASSERT_TRUE(until([&] { return !session_->rotating(); }));
   EXPECT_TRUE(session_->is_open());
   EXPECT_EQ(session_->counters().rotations_failed, 1u);
+  EXPECT_EQ(name(seen_.back().reason), name(Errc::subscription_rejected));
   venue_->publish("b", ++published_["b"]);
   run_for(kSecond);
   expect_whole("b");

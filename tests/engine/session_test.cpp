@@ -376,6 +376,27 @@ TEST_F(SessionTest, a_rejected_channel_is_reported_once_and_not_restored) {
   EXPECT_EQ(news_, (Names{"+good", "!bad", "+good"}));
 }
 
+// Tried again at the pace of any failure: the options are to be changed.
+TEST_F(SessionTest, a_login_that_does_not_fit_into_its_room_is_told_by_name) {
+  options_.draft_bytes_max = 16;
+  make();
+  session_->start();
+  ASSERT_TRUE(until([&] { return count(Errc::draft_too_long, S::backoff) == 2; }));
+  EXPECT_EQ(venue_->logins, 0u);
+}
+
+TEST_F(SessionTest, a_chunk_of_channels_that_does_not_fit_into_its_room_is_told_by_name) {
+  options_.draft_bytes_max = 256;
+  options_.chunk_max = 50;
+  make();
+  for (int i = 0; i < 50; ++i)
+    EXPECT_EQ(session_->subscribe("channel." + std::to_string(i)), Errc::ok);
+  session_->start();
+  ASSERT_TRUE(until([&] { return count(Errc::draft_too_long, S::backoff) == 2; }));
+  EXPECT_EQ(venue_->logins, 2u);
+  EXPECT_TRUE(venue_->chunk_sizes.empty());
+}
+
 TEST_F(SessionTest, a_restore_goes_in_chunks_at_the_pace_that_was_set) {
   options_.chunk_max = 50;
   options_.chunk_interval = milliseconds(100);

@@ -130,7 +130,6 @@ enum class Errc : std::uint16_t {
   idle_timeout,
   reconnects_exhausted,
   rotated,
-  rotation_failed,
   subscription_rejected,
   subscription_timeout,
   subscriptions_exhausted,
