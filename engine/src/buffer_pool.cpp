@@ -2,6 +2,7 @@
 #include <cstring>
 #include <limits>
 
+#include <zenwire/base/want_of_memory.hpp>
 #include <zenwire/engine/buffer_pool.hpp>
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -41,17 +42,19 @@ void allow([[maybe_unused]] std::byte* buffer, [[maybe_unused]] std::size_t byte
 }  // namespace
 
 Result<std::unique_ptr<BufferPool>> BufferPool::make(const BufferPoolOptions& options) noexcept {
-  if (options.buffer_bytes == 0 || options.buffers == 0) {
-    return fail(Errc::invalid_option, "buffer pool: size and number of buffers must not be 0");
-  }
-  constexpr std::size_t kTotal_bytes_max = std::numeric_limits<std::size_t>::max() / 4;
-  if (options.buffer_bytes > kTotal_bytes_max / options.buffers - 2 * kLine_bytes) {
-    return fail(Errc::invalid_option, "buffer pool: larger than the address space");
-  }
-  Result<MappedMemory> memory =
-      MappedMemory::make(options.buffers * stride_bytes(options.buffer_bytes), options.memory);
-  if (!memory) return tl::unexpected<Error>(memory.error());
-  return std::make_unique<BufferPool>(std::move(*memory), options.buffer_bytes, options.buffers);
+  return or_memory_exhausted([&]() -> Result<std::unique_ptr<BufferPool>> {
+    if (options.buffer_bytes == 0 || options.buffers == 0) {
+      return fail(Errc::invalid_option, "buffer pool: size and number of buffers must not be 0");
+    }
+    constexpr std::size_t kTotal_bytes_max = std::numeric_limits<std::size_t>::max() / 4;
+    if (options.buffer_bytes > kTotal_bytes_max / options.buffers - 2 * kLine_bytes) {
+      return fail(Errc::invalid_option, "buffer pool: larger than the address space");
+    }
+    Result<MappedMemory> memory =
+        MappedMemory::make(options.buffers * stride_bytes(options.buffer_bytes), options.memory);
+    if (!memory) return tl::unexpected<Error>(memory.error());
+    return std::make_unique<BufferPool>(std::move(*memory), options.buffer_bytes, options.buffers);
+  });
 }
 
 BufferPool::BufferPool(MappedMemory memory, std::size_t buffer_bytes, std::uint32_t buffers)

@@ -4,6 +4,7 @@
 #include <limits>
 #include <new>
 
+#include <zenwire/base/want_of_memory.hpp>
 #include <zenwire/engine/latest.hpp>
 
 namespace zenwire {
@@ -23,19 +24,21 @@ std::size_t LatestTable::memory_bytes(std::uint32_t cells, std::size_t payload_b
 }
 
 Result<std::unique_ptr<LatestTable>> LatestTable::make(const LatestTableOptions& options) noexcept {
-  if (options.cells == 0 || options.payload_bytes_max == 0) {
-    return fail(Errc::invalid_option, "latest table: cells and payload_bytes_max must not be 0");
-  }
-  constexpr std::size_t kTotal_bytes_max = std::numeric_limits<std::size_t>::max() / 8;
-  if (options.payload_bytes_max > std::numeric_limits<std::uint32_t>::max() ||
-      options.cells > kTotal_bytes_max / stride_bytes(options.payload_bytes_max)) {
-    return fail(Errc::invalid_option, "latest table: larger than the address space");
-  }
-  Result<MappedMemory> memory =
-      MappedMemory::make(memory_bytes(options.cells, options.payload_bytes_max), options.memory);
-  if (!memory) return tl::unexpected<Error>(memory.error());
-  return std::make_unique<LatestTable>(std::move(*memory), options.cells,
-                                       options.payload_bytes_max);
+  return or_memory_exhausted([&]() -> Result<std::unique_ptr<LatestTable>> {
+    if (options.cells == 0 || options.payload_bytes_max == 0) {
+      return fail(Errc::invalid_option, "latest table: cells and payload_bytes_max must not be 0");
+    }
+    constexpr std::size_t kTotal_bytes_max = std::numeric_limits<std::size_t>::max() / 8;
+    if (options.payload_bytes_max > std::numeric_limits<std::uint32_t>::max() ||
+        options.cells > kTotal_bytes_max / stride_bytes(options.payload_bytes_max)) {
+      return fail(Errc::invalid_option, "latest table: larger than the address space");
+    }
+    Result<MappedMemory> memory =
+        MappedMemory::make(memory_bytes(options.cells, options.payload_bytes_max), options.memory);
+    if (!memory) return tl::unexpected<Error>(memory.error());
+    return std::make_unique<LatestTable>(std::move(*memory), options.cells,
+                                         options.payload_bytes_max);
+  });
 }
 
 LatestTable::LatestTable(MappedMemory memory, std::uint32_t cells, std::size_t payload_bytes_max)

@@ -1,13 +1,16 @@
+#include <zenwire/base/want_of_memory.hpp>
 #include <zenwire/engine/message_queue.hpp>
 
 namespace zenwire {
 
 Result<std::unique_ptr<MessageQueue>> MessageQueue::make(
     const MessageQueueOptions& options) noexcept {
-  Result<MappedMemory> memory =
-      ByteQueue<>::make_memory(options.capacity_bytes, 2 * sizeof(MessageHeader), options.memory);
-  if (!memory) return tl::unexpected<Error>(memory.error());
-  return std::make_unique<MessageQueue>(std::move(*memory), options.on_full);
+  return or_memory_exhausted([&]() -> Result<std::unique_ptr<MessageQueue>> {
+    Result<MappedMemory> memory =
+        ByteQueue<>::make_memory(options.capacity_bytes, 2 * sizeof(MessageHeader), options.memory);
+    if (!memory) return tl::unexpected<Error>(memory.error());
+    return std::make_unique<MessageQueue>(std::move(*memory), options.on_full);
+  });
 }
 
 PushOutcome MessageQueue::refused(MessageKind kind, std::size_t payload_bytes) noexcept {
@@ -34,10 +37,12 @@ MessageQueueStatistics MessageQueue::statistics() const noexcept {
 }
 
 Result<std::unique_ptr<Outbox>> Outbox::make(const OutboxOptions& options) noexcept {
-  Result<MappedMemory> memory = ByteQueue<>::make_memory(
-      options.capacity_bytes, sizeof(OutboxHeader) + kControlPayload_bytes_max, options.memory);
-  if (!memory) return tl::unexpected<Error>(memory.error());
-  return std::make_unique<Outbox>(std::move(*memory));
+  return or_memory_exhausted([&]() -> Result<std::unique_ptr<Outbox>> {
+    Result<MappedMemory> memory = ByteQueue<>::make_memory(
+        options.capacity_bytes, sizeof(OutboxHeader) + kControlPayload_bytes_max, options.memory);
+    if (!memory) return tl::unexpected<Error>(memory.error());
+    return std::make_unique<Outbox>(std::move(*memory));
+  });
 }
 
 Errc Outbox::try_send_close(OutboxTarget target, std::uint16_t code,

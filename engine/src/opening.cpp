@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <cstring>
+#include <new>
 
+#include <zenwire/base/want_of_memory.hpp>
 #include <zenwire/engine/opening.hpp>
 
 #include "established.hpp"
@@ -67,20 +69,23 @@ struct Opening::Impl {
   Opened opened;
   OpenFailure failure;
 
+  void make_space();
   Progress fail(const Error& error) noexcept;
-  Progress advance_tls() noexcept;
-  Progress advance_upgrade(std::int64_t wall_seconds) noexcept;
-  bool pull_plaintext() noexcept;
-  Progress read_answer(std::int64_t wall_seconds) noexcept;
+  // These allocate; who calls them looks after want of memory.
+  Progress advance(std::int64_t wall_seconds);
+  Progress advance_tls();
+  Progress advance_upgrade(std::int64_t wall_seconds);
+  bool pull_plaintext();
+  Progress read_answer(std::int64_t wall_seconds);
   Progress refuse_answer(const HttpResponseHead& head, const Error& error,
-                         std::int64_t wall_seconds) noexcept;
-  Progress read_body() noexcept;
-  Progress read_request() noexcept;
-  Progress refuse_request(const Error& error) noexcept;
-  Progress accept_request(const HttpRequestHead& head, const ClientUpgrade& client) noexcept;
-  Progress finish() noexcept;
-  Result<void> send_plain(Bytes plain) noexcept;
-  void collect_tls_output() noexcept;
+                         std::int64_t wall_seconds);
+  Progress read_body();
+  Progress read_request();
+  Progress refuse_request(const Error& error);
+  Progress accept_request(const HttpRequestHead& head, const ClientUpgrade& client);
+  void keep_head();
+  Result<void> send_plain(Bytes plain);
+  void collect_tls_output();
   MutableBytes plain_space() noexcept;
   [[nodiscard]] Bytes head() const noexcept { return Bytes(received).first(head_bytes); }
   [[nodiscard]] std::vector<std::string_view> subprotocol_views() const;
@@ -95,52 +100,58 @@ Result<std::unique_ptr<Opening>> Opening::client(const ConnectOptions& options, 
                                                  const HeaderList& headers, const TlsContext* tls,
                                                  std::span<const std::byte, 16> key_bytes) {
   ZW_ASSERT(url.secure == (tls != nullptr));
-  auto impl = std::make_unique<Impl>();
-  impl->limits = {options.limits.head_bytes_max, options.limits.headers_max};
-  impl->key = make_key(key_bytes);
-  impl->host_header = url.host_header();
-  impl->subprotocols = options.subprotocols;
-  if (options.deflate.enabled) impl->deflate = offer_of(options.deflate);
-  impl->opened.target = url.target;
-  impl->opened.secure = url.secure;
-  std::vector<Header> views;
-  views.reserve(headers.size());
-  for (const auto& [name, value] : headers) views.push_back({name, value});
-  const auto subprotocols = impl->subprotocol_views();
-  const UpgradeRequest request{impl->host_header, url.target,   as_text(impl->key), views,
-                               subprotocols,      impl->deflate};
-  impl->request.resize(kRequest_bytes_max);
-  const auto written = write_upgrade_request(request, impl->request);
-  if (!written) return tl::unexpected<Error>(written.error());
-  impl->request.resize(*written);
-  if (tls == nullptr) {
-    impl->output = impl->request;
-  } else {
-    auto stream =
-        TlsStream::client(*tls, options.server_name.empty() ? url.host : options.server_name);
-    if (!stream) return tl::unexpected<Error>(stream.error());
-    impl->tls.emplace(std::move(*stream));
-    impl->stage = Stage::tls;
-  }
-  return std::unique_ptr<Opening>(new Opening(std::move(impl)));
+  return or_memory_exhausted([&]() -> Result<std::unique_ptr<Opening>> {
+    auto impl = std::make_unique<Impl>();
+    impl->limits = {options.limits.head_bytes_max, options.limits.headers_max};
+    impl->make_space();
+    impl->key = make_key(key_bytes);
+    impl->host_header = url.host_header();
+    impl->subprotocols = options.subprotocols;
+    if (options.deflate.enabled) impl->deflate = offer_of(options.deflate);
+    impl->opened.target = url.target;
+    impl->opened.secure = url.secure;
+    std::vector<Header> views;
+    views.reserve(headers.size());
+    for (const auto& [name, value] : headers) views.push_back({name, value});
+    const auto subprotocols = impl->subprotocol_views();
+    const UpgradeRequest request{impl->host_header, url.target,   as_text(impl->key), views,
+                                 subprotocols,      impl->deflate};
+    impl->request.resize(kRequest_bytes_max);
+    const auto written = write_upgrade_request(request, impl->request);
+    if (!written) return tl::unexpected<Error>(written.error());
+    impl->request.resize(*written);
+    if (tls == nullptr) {
+      impl->output = impl->request;
+    } else {
+      auto stream =
+          TlsStream::client(*tls, options.server_name.empty() ? url.host : options.server_name);
+      if (!stream) return tl::unexpected<Error>(stream.error());
+      impl->tls.emplace(std::move(*stream));
+      impl->stage = Stage::tls;
+    }
+    return std::unique_ptr<Opening>(new Opening(std::move(impl)));
+  });
 }
 
 Result<std::unique_ptr<Opening>> Opening::server(const ListenOptions& options,
                                                  const TlsContext* tls) {
   ZW_ASSERT(options.secure == (tls != nullptr));
-  auto impl = std::make_unique<Impl>();
-  impl->role = Role::server;
-  impl->limits = {options.limits.head_bytes_max, options.limits.headers_max};
-  impl->subprotocols = options.subprotocols;
-  if (options.deflate.enabled) impl->deflate = offer_of(options.deflate);
-  impl->opened.secure = options.secure;
-  if (tls != nullptr) {
-    auto stream = TlsStream::server(*tls);
-    if (!stream) return tl::unexpected<Error>(stream.error());
-    impl->tls.emplace(std::move(*stream));
-    impl->stage = Stage::tls;
-  }
-  return std::unique_ptr<Opening>(new Opening(std::move(impl)));
+  return or_memory_exhausted([&]() -> Result<std::unique_ptr<Opening>> {
+    auto impl = std::make_unique<Impl>();
+    impl->role = Role::server;
+    impl->limits = {options.limits.head_bytes_max, options.limits.headers_max};
+    impl->make_space();
+    impl->subprotocols = options.subprotocols;
+    if (options.deflate.enabled) impl->deflate = offer_of(options.deflate);
+    impl->opened.secure = options.secure;
+    if (tls != nullptr) {
+      auto stream = TlsStream::server(*tls);
+      if (!stream) return tl::unexpected<Error>(stream.error());
+      impl->tls.emplace(std::move(*stream));
+      impl->stage = Stage::tls;
+    }
+    return std::unique_ptr<Opening>(new Opening(std::move(impl)));
+  });
 }
 
 std::vector<std::string_view> Opening::Impl::subprotocol_views() const {
@@ -148,6 +159,12 @@ std::vector<std::string_view> Opening::Impl::subprotocol_views() const {
 }
 
 // --- Bytes in and out.
+
+// All that may be received before the head is whole or refused, and a body's start: so that
+// plain_space() need not allocate.
+void Opening::Impl::make_space() {
+  received.reserve(limits.head_bytes_max + kBodyStart_bytes_max + 2 * kSpace_bytes_min);
+}
 
 MutableBytes Opening::Impl::plain_space() noexcept {
   if (received.size() - received_bytes < kSpace_bytes_min)
@@ -182,13 +199,13 @@ void Opening::output_consume(std::size_t bytes) noexcept {
   impl_->output_sent += bytes;
 }
 
-void Opening::Impl::collect_tls_output() noexcept {
+void Opening::Impl::collect_tls_output() {
   const Bytes pending = tls->pending_out();
   output.insert(output.end(), pending.begin(), pending.end());
   tls->pending_out_consume(pending.size());
 }
 
-Result<void> Opening::Impl::send_plain(Bytes plain) noexcept {
+Result<void> Opening::Impl::send_plain(Bytes plain) {
   if (!tls) {
     output.insert(output.end(), plain.begin(), plain.end());
     return {};
@@ -217,12 +234,20 @@ void Opening::give_up(const Error& error) noexcept {
 Opening::Progress Opening::advance(std::int64_t wall_seconds) noexcept {
   Impl& impl = *impl_;
   if (impl.progress != Progress::more) return impl.progress;
-  if (impl.stage == Stage::tls && impl.advance_tls() != Progress::opened) return impl.progress;
-  return impl.advance_upgrade(wall_seconds);
+  try {
+    return impl.advance(wall_seconds);
+  } catch (const std::bad_alloc&) {
+    return impl.fail(Error(Errc::memory_exhausted, "the opening handshake"));
+  }
+}
+
+Opening::Progress Opening::Impl::advance(std::int64_t wall_seconds) {
+  if (stage == Stage::tls && advance_tls() != Progress::opened) return progress;
+  return advance_upgrade(wall_seconds);
 }
 
 // `opened` here means that the handshake is done.
-Opening::Progress Opening::Impl::advance_tls() noexcept {
+Opening::Progress Opening::Impl::advance_tls() {
   const auto done = tls->handshake();
   collect_tls_output();
   if (!done) return fail(done.error());
@@ -239,7 +264,7 @@ Opening::Progress Opening::Impl::advance_tls() noexcept {
 }
 
 // Decrypts what is there, as far as a head may reach.
-bool Opening::Impl::pull_plaintext() noexcept {
+bool Opening::Impl::pull_plaintext() {
   while (tls && received_bytes < limits.head_bytes_max + kBodyStart_bytes_max) {
     const auto plain = tls->read(plain_space());
     collect_tls_output();
@@ -255,7 +280,7 @@ bool Opening::Impl::pull_plaintext() noexcept {
   return true;
 }
 
-Opening::Progress Opening::Impl::advance_upgrade(std::int64_t wall_seconds) noexcept {
+Opening::Progress Opening::Impl::advance_upgrade(std::int64_t wall_seconds) {
   if (!pull_plaintext()) return progress;
   if (stage == Stage::body) return read_body();
   const auto found = find_head(Bytes(received).first(received_bytes), head_state, limits);
@@ -271,14 +296,13 @@ Opening::Progress Opening::Impl::advance_upgrade(std::int64_t wall_seconds) noex
   return role == Role::server ? read_request() : read_answer(wall_seconds);
 }
 
-Opening::Progress Opening::Impl::finish() noexcept {
+void Opening::Impl::keep_head() {
   opened.peer_head.assign(as_text(head()));
-  return progress = Progress::opened;
 }
 
 // --- The client's side: the server's answer.
 
-Opening::Progress Opening::Impl::read_answer(std::int64_t wall_seconds) noexcept {
+Opening::Progress Opening::Impl::read_answer(std::int64_t wall_seconds) {
   const auto head_read = parse_response_head(head());
   if (!head_read) return fail(head_read.error());
   const auto subprotocols_offered = subprotocol_views();
@@ -288,13 +312,13 @@ Opening::Progress Opening::Impl::read_answer(std::int64_t wall_seconds) noexcept
   if (!upgraded) return refuse_answer(*head_read, upgraded.error(), wall_seconds);
   opened.subprotocol = upgraded->subprotocol;
   opened.deflate = upgraded->deflate;
-  return finish();
+  keep_head();
+  return progress = Progress::opened;
 }
 
 // What the server said instead is kept: it is the real reason.
 Opening::Progress Opening::Impl::refuse_answer(const HttpResponseHead& head_read,
-                                               const Error& error,
-                                               std::int64_t wall_seconds) noexcept {
+                                               const Error& error, std::int64_t wall_seconds) {
   failure.error = error;
   failure.http_status = head_read.status;
   failure.head.assign(as_text(head()));
@@ -308,7 +332,7 @@ Opening::Progress Opening::Impl::refuse_answer(const HttpResponseHead& head_read
   return read_body();
 }
 
-Opening::Progress Opening::Impl::read_body() noexcept {
+Opening::Progress Opening::Impl::read_body() {
   const std::size_t body_bytes = received_bytes - head_bytes;
   failure.body_start.assign(as_text(Bytes(received).subspan(
       head_bytes, std::min<std::size_t>(body_bytes, kBodyStart_bytes_max))));
@@ -318,7 +342,7 @@ Opening::Progress Opening::Impl::read_body() noexcept {
 
 // --- The server's side: the client's request.
 
-Opening::Progress Opening::Impl::read_request() noexcept {
+Opening::Progress Opening::Impl::read_request() {
   const auto head_read = parse_request_head(head());
   if (!head_read) return refuse_request(head_read.error());
   const auto client = check_upgrade_request(*head_read);
@@ -326,7 +350,7 @@ Opening::Progress Opening::Impl::read_request() noexcept {
   return accept_request(*head_read, *client);
 }
 
-Opening::Progress Opening::Impl::refuse_request(const Error& error) noexcept {
+Opening::Progress Opening::Impl::refuse_request(const Error& error) {
   std::array<std::byte, 1024> answer;
   const auto written = write_refusal(refusal_status(error.code()), message(error.code()), answer);
   ZW_ASSERT(written.has_value());
@@ -339,7 +363,7 @@ Opening::Progress Opening::Impl::refuse_request(const Error& error) noexcept {
 }
 
 Opening::Progress Opening::Impl::accept_request(const HttpRequestHead& head_read,
-                                                const ClientUpgrade& client) noexcept {
+                                                const ClientUpgrade& client) {
   UpgradeResponse response;
   response.key = client.key;
   const auto supported = subprotocol_views();
@@ -352,11 +376,13 @@ Opening::Progress Opening::Impl::accept_request(const HttpRequestHead& head_read
   std::array<std::byte, 1024> answer;
   const auto written = write_upgrade_response(response, answer);
   if (!written) return refuse_request(written.error());
-  if (const auto sent = send_plain(Bytes(answer).first(*written)); !sent) return fail(sent.error());
   opened.target = client.target;
   opened.subprotocol = response.subprotocol;
   opened.deflate = response.deflate;
-  return finish();
+  keep_head();
+  // Last, for it must hold.
+  if (const auto sent = send_plain(Bytes(answer).first(*written)); !sent) return fail(sent.error());
+  return progress = Progress::opened;
 }
 
 // --- Results.

@@ -2,6 +2,7 @@
 #include <limits>
 #include <numeric>
 
+#include <zenwire/base/want_of_memory.hpp>
 #include <zenwire/engine/rate_limiter.hpp>
 
 namespace zenwire {
@@ -179,8 +180,10 @@ Result<void> RateTable::validate() const {
 Result<std::unique_ptr<RateLimiter>> RateLimiter::create(const RateTable& table,
                                                          const MethodTable& methods,
                                                          Instant_ns now_ns) {
-  if (auto good = table.validate(); !good) return tl::unexpected<Error>(good.error());
-  return std::unique_ptr<RateLimiter>(new RateLimiter(table, methods, now_ns));
+  return or_memory_exhausted([&]() -> Result<std::unique_ptr<RateLimiter>> {
+    if (auto good = table.validate(); !good) return tl::unexpected<Error>(good.error());
+    return std::unique_ptr<RateLimiter>(new RateLimiter(table, methods, now_ns));
+  });
 }
 
 RateLimiter::RateLimiter(const RateTable& table, const MethodTable& methods, Instant_ns now_ns)

@@ -12,6 +12,7 @@
 #include <sched.h>
 #include <sys/mman.h>
 
+#include <zenwire/base/want_of_memory.hpp>
 #include <zenwire/engine/reactor.hpp>
 #include <zenwire/engine/uring_io.hpp>
 
@@ -118,9 +119,12 @@ struct Reactor::Impl {
   ~Impl();
   void watch(detail::Journal& watching);
   Result<void> make_slots();
-  void make_setup(std::unique_ptr<Io> setup_io, bool start_thread);
+  Result<void> make_setup(std::unique_ptr<Io> setup_io, bool start_thread);
 
-  // Connections.
+  // Connections. The first two allocate; who calls them looks after want of memory.
+  Result<ConnectionId> connect(const ConnectOptions& connect_options,
+                               const ConnectionHandlers& handlers);
+  Result<Address> listen(const ListenOptions& listen_options);
   Slot* take_slot(Role role) noexcept;
   void add_handlers(Connection& connection, const ConnectionHandlers& handlers) noexcept;
   void release(Slot& slot) noexcept;
@@ -183,9 +187,9 @@ struct Reactor::Impl {
   bool exchange_news() noexcept;
   bool drain_noted() noexcept;
   ReadVerdict send_noted(std::uint32_t outbox, const OutboxView& view) noexcept;
-  void note_connect(ConnectionId id, const Url& url) noexcept;
-  void note_listen(const Address& address, std::uint16_t port) noexcept;
-  Address replay_listen(Address address, Callback<Connection&> on_open) noexcept;
+  void note_connect(ConnectionId id, std::string_view url) noexcept;
+  void note_listen(std::string_view host, std::uint16_t asked, std::uint16_t port) noexcept;
+  Address replay_listen(Address address, Callback<Connection&> on_open);
   void note_arrival(Attempt& attempt) noexcept;
   void note_stage(std::uint32_t slot, OpenStage stage) noexcept;
   void run_post(const Callback<Reactor&>& call) noexcept;
@@ -354,22 +358,29 @@ Result<void> pin_to_core(int core) {
 Reactor::Reactor() noexcept = default;
 
 Result<std::unique_ptr<Reactor>> Reactor::create(const ReactorOptions& options) noexcept {
-  auto io = UringIo::create();
-  if (!io) return tl::unexpected<Error>(io.error());
-  auto setup_io = UringIo::create();
-  if (!setup_io) return tl::unexpected<Error>(setup_io.error());
-  const RingReport ring = (*io)->report();
-  auto reactor = create(options, {std::move(*io), std::move(*setup_io), true});
-  if (!reactor) return reactor;
-  const std::string core = options.core >= 0 ? "core " + std::to_string(options.core) : "any core";
-  (*reactor)->impl_->log("io_uring with " + std::to_string(ring.operations) + " operations" +
-                         (ring.defer_taskrun ? ", deferred task work" : "") + "; " +
-                         crypto_report().text + "; " + core);
-  return reactor;
+  return or_memory_exhausted([&]() -> Result<std::unique_ptr<Reactor>> {
+    auto io = UringIo::create();
+    if (!io) return tl::unexpected<Error>(io.error());
+    auto setup_io = UringIo::create();
+    if (!setup_io) return tl::unexpected<Error>(setup_io.error());
+    const RingReport ring = (*io)->report();
+    const std::string core =
+        options.core >= 0 ? "core " + std::to_string(options.core) : "any core";
+    const std::string line = "io_uring with " + std::to_string(ring.operations) + " operations" +
+                             (ring.defer_taskrun ? ", deferred task work" : "") + "; " +
+                             crypto_report().text + "; " + core;
+    auto reactor = create(options, {std::move(*io), std::move(*setup_io), true});
+    if (reactor) (*reactor)->impl_->log(line);
+    return reactor;
+  });
 }
 
 Result<std::unique_ptr<Reactor>> Reactor::create(const ReactorOptions& options,
                                                  ReactorIo ios) noexcept {
+  return or_memory_exhausted([&] { return make(options, std::move(ios)); });
+}
+
+Result<std::unique_ptr<Reactor>> Reactor::make(const ReactorOptions& options, ReactorIo ios) {
   if (auto valid = options.validate(); !valid) return tl::unexpected<Error>(valid.error());
   const MappedMemoryOptions memory_options{.prefault = options.prefault,
                                            .huge_pages = options.huge_pages};
@@ -393,20 +404,20 @@ Result<std::unique_ptr<Reactor>> Reactor::create(const ReactorOptions& options,
   }
   detail::Journal* const journal = own_journal != nullptr ? own_journal.get() : ios.journal;
   std::unique_ptr<Reactor> reactor(new Reactor);
-  reactor->impl_ =
+  // The reactor's only when it is whole: its destructor runs it to its end.
+  auto impl =
       std::make_unique<Impl>(reactor.get(), options, std::move(ios.reactor), std::move(*large),
                              std::move(*memory), std::move(*telemetry), *counters->data);
-  reactor->impl_->own_journal = std::move(own_journal);
-  if (journal != nullptr) reactor->impl_->watch(*journal);
-  if (auto made = reactor->impl_->make_slots(); !made) {
-    reactor->impl_.reset();
+  impl->own_journal = std::move(own_journal);
+  if (journal != nullptr) impl->watch(*journal);
+  if (auto made = impl->make_slots(); !made) return tl::unexpected<Error>(made.error());
+  if (auto made = impl->make_setup(std::move(ios.setup), ios.start_setup_thread); !made)
     return tl::unexpected<Error>(made.error());
-  }
-  reactor->impl_->make_setup(std::move(ios.setup), ios.start_setup_thread);
+  reactor->impl_ = std::move(impl);
   return reactor;
 }
 
-void Reactor::Impl::make_setup(std::unique_ptr<Io> setup_io, bool start_thread) {
+Result<void> Reactor::Impl::make_setup(std::unique_ptr<Io> setup_io, bool start_thread) {
   setup_random = setup_io.get();
   setup = std::make_unique<Setup>(
       std::move(setup_io), options.connections_max,
@@ -414,7 +425,7 @@ void Reactor::Impl::make_setup(std::unique_ptr<Io> setup_io, bool start_thread) 
                    .tell = Callback<Dial&>::to<&Impl::tell>(*this),
                    .log = options.log,
                    .idle = Callback<>::to<&Impl::keep_keys>(*this)});
-  if (start_thread) setup->start();
+  return start_thread ? setup->start() : Result<void>{};
 }
 
 Result<void> Reactor::Impl::make_slots() {
@@ -1057,19 +1068,18 @@ bool Reactor::Impl::stopped() noexcept {
 
 // --- With a journal: what came in is noted, or comes from there.
 
-void Reactor::Impl::note_connect(ConnectionId id, const Url& url) noexcept {
-  const std::string printable = url.printable();
-  if (user->begin_call(detail::JournalCall::connect, id, 0, 0, as_bytes(printable)))
+void Reactor::Impl::note_connect(ConnectionId id, std::string_view url) noexcept {
+  if (user->begin_call(detail::JournalCall::connect, id, 0, 0, as_bytes(url)))
     user->end_call(Errc::ok);
 }
 
-void Reactor::Impl::note_listen(const Address& address, std::uint16_t port) noexcept {
-  const std::string host = address.host();
-  if (user->begin_call(detail::JournalCall::listen, {}, address.port(), 0, as_bytes(host)))
+void Reactor::Impl::note_listen(std::string_view host, std::uint16_t asked,
+                                std::uint16_t port) noexcept {
+  if (user->begin_call(detail::JournalCall::listen, {}, asked, 0, as_bytes(host)))
     user->end_listen(port);
 }
 
-Address Reactor::Impl::replay_listen(Address address, Callback<Connection&> on_open) noexcept {
+Address Reactor::Impl::replay_listen(Address address, Callback<Connection&> on_open) {
   replay_listeners.push_back(on_open);
   const std::string host = address.host();
   if (user->begin_call(detail::JournalCall::listen, {}, address.port(), 0, as_bytes(host)))
@@ -1275,24 +1285,33 @@ void Reactor::Impl::end_unarrived() noexcept {
 
 Result<ConnectionId> Reactor::connect(const ConnectOptions& options,
                                       const ConnectionHandlers& handlers) noexcept {
-  Impl& impl = *impl_;
-  if (impl.stopping || impl.stop_requested.load(std::memory_order_relaxed))
+  return or_memory_exhausted([&] { return impl_->connect(options, handlers); });
+}
+
+Result<ConnectionId> Reactor::Impl::connect(const ConnectOptions& connect_options,
+                                            const ConnectionHandlers& handlers) {
+  if (stopping || stop_requested.load(std::memory_order_relaxed))
     return fail(Errc::reactor_stopping);
-  if (auto valid = options.validate(); !valid) return tl::unexpected<Error>(valid.error());
-  if (options.limits.message_bytes_max > impl.options.message_bytes_max) {
+  if (auto valid = connect_options.validate(); !valid) return tl::unexpected<Error>(valid.error());
+  if (connect_options.limits.message_bytes_max > options.message_bytes_max) {
     return fail(Errc::contradictory_options,
                 "message_bytes_max of the connection is above the reactor's");
   }
-  auto url = parse_url(options.url);
+  auto url = parse_url(connect_options.url);
   if (!url) return tl::unexpected<Error>(url.error());
-  Slot* slot = impl.take_slot(Role::client);
-  if (slot == nullptr)
-    return fail(Errc::connections_exhausted, std::to_string(impl.options.connections_max));
-  impl.add_handlers(*slot->connection, handlers);
-  const ConnectionId id = slot->connection->id();
-  if (impl.user) impl.note_connect(id, *url);
-  if (impl.replaying()) return id;  // what comes of it is in the journal
-  impl.setup->post(*new Attempt(*impl.setup, slot->dial, id, options, std::move(*url)));
+  if (free_slots.empty())
+    return fail(Errc::connections_exhausted, std::to_string(options.connections_max));
+  // All that allocates comes first: nothing has been taken or noted if there is no memory for it.
+  const std::string noted = user ? url->printable() : std::string();
+  std::unique_ptr<Attempt> attempt;  // on a replay what comes of it is in the journal
+  if (!replaying()) attempt = std::make_unique<Attempt>(*setup, connect_options, std::move(*url));
+  Slot& slot = *take_slot(Role::client);
+  add_handlers(*slot.connection, handlers);
+  const ConnectionId id = slot.connection->id();
+  if (user) note_connect(id, noted);
+  if (attempt == nullptr) return id;
+  attempt->assign(slot.dial, id);
+  setup->post(*attempt.release());
   return id;
 }
 
@@ -1305,44 +1324,49 @@ Result<ConnectionId> Reactor::connect(const Endpoint& endpoint, const Connection
     return fail(Errc::contradictory_options,
                 "message_bytes_max of the connection is above the reactor's");
   }
+  if (impl.free_slots.empty()) return fail(Errc::connections_exhausted);
   Slot* slot = impl.take_slot(Role::client);
-  if (slot == nullptr) return fail(Errc::connections_exhausted);
   impl.add_handlers(*slot->connection, handlers);
   detail::DialRequest& request = slot->dial.request;
   request.endpoint = &endpoint;
   request.id = slot->connection->id();
   request.first_address = first_address;
-  if (impl.user) impl.note_connect(request.id, endpoint.url());
+  if (impl.user) impl.note_connect(request.id, endpoint.printable());
   if (impl.replaying()) return request.id;
   impl.setup->post(request);
   return request.id;
 }
 
 Result<Address> Reactor::listen(const ListenOptions& options) noexcept {
-  Impl& impl = *impl_;
-  if (auto valid = options.validate(); !valid) return tl::unexpected<Error>(valid.error());
-  if (options.limits.message_bytes_max > impl.options.message_bytes_max) {
+  return or_memory_exhausted([&] { return impl_->listen(options); });
+}
+
+Result<Address> Reactor::Impl::listen(const ListenOptions& listen_options) {
+  if (auto valid = listen_options.validate(); !valid) return tl::unexpected<Error>(valid.error());
+  if (listen_options.limits.message_bytes_max > options.message_bytes_max) {
     return fail(Errc::contradictory_options,
                 "message_bytes_max of the listener is above the reactor's");
   }
-  const auto address = Address::from_literal(options.address, options.port);
+  const auto address = Address::from_literal(listen_options.address, listen_options.port);
   if (!address)
-    return fail(Errc::invalid_option, "address: \"" + options.address + "\" is not an IP address");
-  if (impl.replaying()) return impl.replay_listen(*address, options.on_open);
-  std::unique_ptr<TlsContext> tls;
-  if (options.secure) {
-    auto context = TlsContext::server(options.tls);
+    return fail(Errc::invalid_option,
+                "address: \"" + listen_options.address + "\" is not an IP address");
+  if (replaying()) return replay_listen(*address, listen_options.on_open);
+  // All that allocates comes before the socket.
+  const std::string noted = user ? address->host() : std::string();
+  auto listener = std::make_unique<detail::Listener>(*setup, listen_options);
+  if (listen_options.secure) {
+    auto context = TlsContext::server(listen_options.tls);
     if (!context) return tl::unexpected<Error>(context.error());
-    tls = std::make_unique<TlsContext>(std::move(*context));
+    listener->tls = std::make_unique<TlsContext>(std::move(*context));
   }
-  const auto socket = impl.io->open_listener(*address, options.socket);
+  const auto socket = io->open_listener(*address, listen_options.socket);
   if (!socket) return tl::unexpected<Error>(socket.error());
-  auto listener = std::make_unique<detail::Listener>(*impl.setup, *socket, options);
-  listener->tls = std::move(tls);
-  listener->number = impl.listeners++;
-  impl.setup->post_listener(std::move(listener));
-  const Address bound = impl.io->local_address(*socket);
-  if (impl.user) impl.note_listen(*address, bound.port());
+  listener->socket = *socket;
+  listener->number = listeners++;
+  const Address bound = io->local_address(*socket);
+  setup->post(std::move(listener));
+  if (user) note_listen(noted, address->port(), bound.port());
   return bound;
 }
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include <zenwire/base/assert.hpp>
+#include <zenwire/base/want_of_memory.hpp>
 #include <zenwire/codec/base64.hpp>
 #include <zenwire/codec/json_string.hpp>
 #include <zenwire/codec/utf8.hpp>
@@ -684,17 +685,19 @@ Recorder& Recorder::operator=(Recorder&&) noexcept = default;
 Recorder::~Recorder() = default;
 
 Result<Recorder> Recorder::open(const RecorderOptions& options) {
-  // The validator chooses its kernel when it is first called, and allocates for that: now, rather
-  // than in an append.
-  (void)detail::is_utf8_beyond_ascii(as_bytes("\xc3\xa9"));
-  auto file = detail::RecordingFile::open(options);
-  if (!file) return tl::unexpected(file.error());
-  auto writer = std::make_unique<Writer>(std::move(*file), options);
-  if (auto published = writer->publish_status_in(options.status_path); !published) {
-    return tl::unexpected(published.error());
-  }
-  writer->begin_file();
-  return Recorder(std::move(writer));
+  return or_memory_exhausted([&]() -> Result<Recorder> {
+    // The validator chooses its kernel when it is first called, and allocates for that: now, rather
+    // than in an append.
+    (void)detail::is_utf8_beyond_ascii(as_bytes("\xc3\xa9"));
+    auto file = detail::RecordingFile::open(options);
+    if (!file) return tl::unexpected(file.error());
+    auto writer = std::make_unique<Writer>(std::move(*file), options);
+    if (auto published = writer->publish_status_in(options.status_path); !published) {
+      return tl::unexpected(published.error());
+    }
+    writer->begin_file();
+    return Recorder(std::move(writer));
+  });
 }
 
 void Recorder::append(const RecordView& record) noexcept {

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include <zenwire/base/assert.hpp>
+#include <zenwire/base/want_of_memory.hpp>
 
 namespace zenwire::detail {
 
@@ -225,13 +226,16 @@ void RecordingFile::place_helper() const noexcept {
 
 // Address space only: nothing is mapped yet.
 Result<void> RecordingFile::reserve(std::size_t bytes) noexcept {
-  void* const at =
-      mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (at == MAP_FAILED) return tl::unexpected(room_failure("address space", errno));
-  window_ = static_cast<char*>(at);
-  options_.window_bytes = bytes;
-  windows_.push_back({window_, bytes});
-  return {};
+  return or_memory_exhausted([&]() -> Result<void> {
+    windows_.reserve(windows_.size() + 1);
+    void* const at =
+        mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (at == MAP_FAILED) return tl::unexpected(room_failure("address space", errno));
+    window_ = static_cast<char*>(at);
+    options_.window_bytes = bytes;
+    windows_.push_back({window_, bytes});
+    return {};
+  });
 }
 
 int RecordingFile::write_zeros(std::uint64_t offset, std::size_t bytes) noexcept {
@@ -319,24 +323,39 @@ void RecordingFile::prepare_segment(std::unique_lock<std::mutex>& lock) noexcept
   const auto mapped = bytes ? map(at, offset, *bytes) : Result<void>();
   lock.lock();
   preparing_ = false;
-  if (bytes && mapped) {
-    pieces_.push_back({at, *bytes});
+  const auto kept = bytes && mapped ? keep({at, *bytes}) : Result<void>();
+  if (bytes && mapped && kept) {
     allocated_bytes_ = offset + *bytes;
     ++stats_.segments;
     ready_end_.store(at + *bytes, std::memory_order_release);
   } else {
-    refuse(bytes ? mapped.error() : bytes.error());
+    refuse(!bytes ? bytes.error() : !mapped ? mapped.error() : kept.error());
   }
   writer_wakes_.notify_all();
 }
 
+Result<void> RecordingFile::keep(const Piece& piece) noexcept {
+  return or_memory_exhausted([&]() -> Result<void> {
+    pieces_.push_back(piece);
+    return {};
+  });
+}
+
+// Without the memory for it, later: the next look finds them again.
 void RecordingFile::retire() noexcept {
+  static_cast<void>(or_memory_exhausted([this]() -> Result<void> {
+    retire_published();
+    return {};
+  }));
+  if (!retired_.empty()) sync_wakes_.notify_one();
+}
+
+void RecordingFile::retire_published() {
   const char* const published = published_.load(std::memory_order_acquire);
   while (!pieces_.empty() && pieces_.front().at + pieces_.front().bytes <= published) {
     retired_.push_back(pieces_.front());
     pieces_.pop_front();
   }
-  if (!retired_.empty()) sync_wakes_.notify_one();
 }
 
 void RecordingFile::populate_ahead() const noexcept {
@@ -426,6 +445,16 @@ bool RecordingFile::wait_for_room(const char* from, std::size_t bytes,
   return there();
 }
 
+// Those of the window before are retired; what of it is ready lies in this one too.
+Result<void> RecordingFile::begin_pieces(std::size_t ready_bytes) noexcept {
+  return or_memory_exhausted([&]() -> Result<void> {
+    retired_.insert(retired_.end(), pieces_.begin(), pieces_.end());
+    pieces_.clear();
+    if (ready_bytes != 0) pieces_.push_back({window_, ready_bytes});
+    return {};
+  });
+}
+
 char* RecordingFile::move_window(std::size_t bytes) noexcept {
   std::unique_lock lock(mutex_);
   writer_wakes_.wait(lock, [&] { return !preparing_; });
@@ -437,14 +466,12 @@ char* RecordingFile::move_window(std::size_t bytes) noexcept {
   const auto window_bytes = std::max<std::uint64_t>(options_.window_bytes, page_ceiling(bytes));
   auto moved = reserve(static_cast<std::size_t>(window_bytes));
   if (moved && ready_bytes != 0) moved = map(window_, first, ready_bytes);
+  if (moved) moved = begin_pieces(ready_bytes);
   if (!moved) {
     if (!error_) error_ = moved.error();
     exhausted_ = true;
     return nullptr;
   }
-  retired_.insert(retired_.end(), pieces_.begin(), pieces_.end());
-  pieces_.clear();
-  if (ready_bytes != 0) pieces_.push_back({window_, ready_bytes});
   window_offset_ = first;
   char* const at = window_ + (offset - first);
   published_ = at;

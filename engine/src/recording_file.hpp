@@ -131,7 +131,10 @@ class RecordingFile {
   bool wants_segment() noexcept;
   void prepare_segment(std::unique_lock<std::mutex>& lock) noexcept;
   void refuse(const Error& error) noexcept;
+  Result<void> keep(const Piece& piece) noexcept;
+  Result<void> begin_pieces(std::size_t ready_bytes) noexcept;
   void retire() noexcept;
+  void retire_published();
   void populate_ahead() const noexcept;
   void sync_piece(const Piece& piece) noexcept;
   void place_helper() const noexcept;

@@ -42,7 +42,7 @@ tl::unexpected<Error> unreadable() noexcept {
 
 // The last place in [0, end) whose byte pleases, plus one; 0 if there is none.
 template <typename Pleases>
-Result<std::uint64_t> find_last(int file, std::uint64_t end, Pleases pleases) noexcept {
+Result<std::uint64_t> find_last(int file, std::uint64_t end, Pleases pleases) {
   std::vector<char> step(kStep_bytes);
   while (end != 0) {
     const std::uint64_t begin = end > kStep_bytes ? end - kStep_bytes : 0;
@@ -56,14 +56,14 @@ Result<std::uint64_t> find_last(int file, std::uint64_t end, Pleases pleases) no
   return std::uint64_t{0};
 }
 
-Result<std::string> read_text(int file, std::uint64_t begin, std::uint64_t end) noexcept {
+Result<std::string> read_text(int file, std::uint64_t begin, std::uint64_t end) {
   ZW_ASSERT(begin <= end);
   std::string text(static_cast<std::size_t>(end - begin), '\0');
   if (!read_all(file, text.data(), text.size(), begin)) return unreadable();
   return text;
 }
 
-bool is_json_object(const std::string& text) noexcept {
+bool is_json_object(const std::string& text) {
   simdjson::dom::parser parser;
   simdjson::dom::object object;
   return parser.parse(text).get(object) == simdjson::SUCCESS;
@@ -74,7 +74,7 @@ bool is_blank(std::string_view text) noexcept {
 }
 
 // Whether the file may be a recording, by its first line with something in it.
-Result<bool> looks_like_recording(int file, std::uint64_t content_bytes) noexcept {
+Result<bool> looks_like_recording(int file, std::uint64_t content_bytes) {
   const auto text = read_text(file, 0, std::min<std::uint64_t>(content_bytes, kFirstLine_bytes));
   if (!text) return tl::unexpected(text.error());
   const std::size_t begin = text->find_first_not_of(" \t\r\n");
@@ -98,7 +98,7 @@ std::uint64_t sequence_behind(std::string_view line) noexcept {
   return error == std::errc() && end != digits ? sequence + 1 : 0;
 }
 
-Result<std::uint64_t> next_sequence(int file, std::uint64_t whole_bytes) noexcept {
+Result<std::uint64_t> next_sequence(int file, std::uint64_t whole_bytes) {
   constexpr std::uint64_t kEnough_bytes = 4096;
   const std::uint64_t begin = whole_bytes > kEnough_bytes ? whole_bytes - kEnough_bytes : 0;
   const auto text = read_text(file, begin, whole_bytes);
@@ -112,11 +112,11 @@ Result<std::uint64_t> next_sequence(int file, std::uint64_t whole_bytes) noexcep
 
 }  // namespace
 
-Result<std::uint64_t> find_recording_content(int file, std::uint64_t file_bytes) noexcept {
+Result<std::uint64_t> find_recording_content(int file, std::uint64_t file_bytes) {
   return find_last(file, file_bytes, [](char byte) { return byte != '\0'; });
 }
 
-Result<RecordingTail> find_recording_tail(int file, std::uint64_t file_bytes) noexcept {
+Result<RecordingTail> find_recording_tail(int file, std::uint64_t file_bytes) {
   const auto content = find_recording_content(file, file_bytes);
   if (!content) return tl::unexpected(content.error());
   RecordingTail tail;

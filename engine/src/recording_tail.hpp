@@ -19,9 +19,9 @@ struct RecordingTail {
 // Reads from the end of the file as far as its last line. Errors: recording_malformed if its first
 // line is nothing that a recording begins with (so that no other file is cut or appended to);
 // recording_failed if it cannot be read.
-Result<RecordingTail> find_recording_tail(int file, std::uint64_t file_bytes) noexcept;
+Result<RecordingTail> find_recording_tail(int file, std::uint64_t file_bytes);
 
 // Where the zeros at the end begin.
-Result<std::uint64_t> find_recording_content(int file, std::uint64_t file_bytes) noexcept;
+Result<std::uint64_t> find_recording_content(int file, std::uint64_t file_bytes);
 
 }  // namespace zenwire::detail

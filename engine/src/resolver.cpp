@@ -2,6 +2,9 @@
 
 #include <atomic>
 #include <cerrno>
+#include <exception>
+#include <memory>
+#include <new>
 #include <string>
 #include <thread>
 
@@ -27,6 +30,7 @@ struct Resolver::Question {
   std::atomic<bool> answered{false};
   // The last of the two to let go frees: acq_rel, so that it sees all that the other did.
   std::atomic<int> holders{2};
+  bool out_of_memory = false;  // like the answer
 };
 
 Resolver::~Resolver() {
@@ -43,24 +47,34 @@ void Resolver::let_go(Question* question) noexcept {
   delete question;
 }
 
-void Resolver::run(Question* question) noexcept {
+void Resolver::look_up(Question& question) {
   addrinfo hints{};
   hints.ai_family = AF_UNSPEC;
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_ADDRCONFIG | AI_NUMERICSERV;
   addrinfo* found = nullptr;
-  const std::string port = std::to_string(question->port);
-  int failure = ::getaddrinfo(question->host.c_str(), port.c_str(), &hints, &found);
+  const std::string port = std::to_string(question.port);
+  int failure = ::getaddrinfo(question.host.c_str(), port.c_str(), &hints, &found);
   if (failure == EAI_NONAME ||
       failure == EAI_ADDRFAMILY) {  // a machine with loopback only has no "configured" address
     hints.ai_flags = AI_NUMERICSERV;
-    failure = ::getaddrinfo(question->host.c_str(), port.c_str(), &hints, &found);
+    failure = ::getaddrinfo(question.host.c_str(), port.c_str(), &hints, &found);
   }
-  if (failure != 0) question->error = ::gai_strerror(failure);
-  for (const addrinfo* entry = found; failure == 0 && entry != nullptr; entry = entry->ai_next) {
-    question->addresses.push_back(Address::from_system(entry->ai_addr, entry->ai_addrlen));
+  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owned(failure == 0 ? found : nullptr,
+                                                             &::freeaddrinfo);
+  question.out_of_memory = failure == EAI_MEMORY;
+  if (failure != 0) question.error = ::gai_strerror(failure);
+  for (const addrinfo* entry = owned.get(); entry != nullptr; entry = entry->ai_next) {
+    question.addresses.push_back(Address::from_system(entry->ai_addr, entry->ai_addrlen));
   }
-  if (found != nullptr) ::freeaddrinfo(found);
+}
+
+void Resolver::run(Question* question) noexcept {
+  try {
+    look_up(*question);
+  } catch (const std::bad_alloc&) {
+    question->out_of_memory = true;
+  }
   question->answered.store(true, std::memory_order_release);
   // Only an overflow of 2^64 wake-ups could fail here, and then the asker is awake.
   [[maybe_unused]] const int woken = ::eventfd_write(question->wake_fd, 1);
@@ -68,19 +82,40 @@ void Resolver::run(Question* question) noexcept {
 }
 
 void Resolver::ask(Completion& completion, ResolveRequest& request) noexcept {
-  auto* question = new Question;
+  completion.mark_submitted();
+  if (Question* const question = start(completion, request)) {
+    question->next = first_;
+    first_ = question;
+    return;
+  }
+  request.completion = &completion;
+  request.next = refused_;
+  refused_ = &request;
+}
+
+// Null for want of memory, of a descriptor or of a thread.
+Resolver::Question* Resolver::start(Completion& completion, ResolveRequest& request) noexcept {
+  std::unique_ptr<Question> question(new (std::nothrow) Question);
+  if (question == nullptr) return nullptr;
   question->completion = &completion;
   question->request = &request;
-  question->host = request.host;
   question->port = request.port;
-  question->wake_fd = ::dup(wake_fd_);
-  question->next = first_;
-  first_ = question;
-  completion.mark_submitted();
-  std::thread(run, question).detach();
+  try {
+    question->host = request.host;
+    question->wake_fd = ::dup(wake_fd_);
+    if (question->wake_fd < 0) return nullptr;
+    std::thread(run, question.get()).detach();
+    return question.release();
+  } catch (const std::exception&) {  // bad_alloc, or the system_error of a thread
+    if (question->wake_fd >= 0) ::close(question->wake_fd);
+    return nullptr;
+  }
 }
 
 bool Resolver::cancel(const Completion& completion) noexcept {
+  for (const ResolveRequest* request = refused_; request != nullptr; request = request->next) {
+    if (request->completion == &completion) return true;
+  }
   for (Question* question = first_; question != nullptr; question = question->next) {
     if (question->completion != &completion) continue;
     question->canceled = true;
@@ -100,6 +135,10 @@ bool Resolver::finish(Question& question, Reaped& out) noexcept {
   }
   question.request->addresses = std::move(question.addresses);
   question.request->error = std::move(question.error);
+  if (question.out_of_memory) {
+    out.outcome = {-ENOMEM, false};
+    return true;
+  }
   const auto count = static_cast<std::int32_t>(question.request->addresses.size());
   out.outcome = {count > 0 ? count : -ENOENT, false};
   return true;
@@ -107,6 +146,8 @@ bool Resolver::finish(Question& question, Reaped& out) noexcept {
 
 std::size_t Resolver::take(std::span<Reaped> out) noexcept {
   std::size_t count = 0;
+  for (; refused_ != nullptr && count < out.size(); refused_ = refused_->next)
+    out[count++] = {refused_->completion, {-ENOMEM, false}};
   Question** link = &first_;
   while (*link != nullptr && count < out.size()) {
     Question* question = *link;

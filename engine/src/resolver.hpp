@@ -29,16 +29,19 @@ class Resolver {
   bool cancel(const Completion&) noexcept;
   // Copies out the outcomes that have come.
   std::size_t take(std::span<Reaped> out) noexcept;
-  [[nodiscard]] bool asking() const noexcept { return first_ != nullptr; }
+  [[nodiscard]] bool asking() const noexcept { return first_ != nullptr || refused_ != nullptr; }
 
  private:
   struct Question;
+  Question* start(Completion&, ResolveRequest&) noexcept;
+  static void look_up(Question& question);
   static void run(Question* question) noexcept;
   static void let_go(Question* question) noexcept;
   static bool finish(Question& question, Reaped& out) noexcept;
 
   int wake_fd_;
   Question* first_ = nullptr;
+  ResolveRequest* refused_ = nullptr;  // for want of memory or of a thread
 };
 
 }  // namespace zenwire::detail

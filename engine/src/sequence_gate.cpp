@@ -2,6 +2,7 @@
 #include <bit>
 #include <cstring>
 
+#include <zenwire/base/want_of_memory.hpp>
 #include <zenwire/engine/sequence_gate.hpp>
 
 namespace zenwire {
@@ -41,11 +42,13 @@ Result<void> SequenceGateOptions::validate() const {
 Result<std::unique_ptr<SequenceGate>> SequenceGate::make(const SequenceGateOptions& options,
                                                          const GateHandlers& handlers) {
   ZW_ASSERT(static_cast<bool>(handlers.on_message));
-  if (auto valid = options.validate(); !valid) return tl::unexpected<Error>(valid.error());
-  auto arena =
-      MappedMemory::make(options.held_bytes_max / kLine_bytes * kLine_bytes, options.memory);
-  if (!arena) return tl::unexpected<Error>(arena.error());
-  return std::unique_ptr<SequenceGate>(new SequenceGate(options, handlers, std::move(*arena)));
+  return or_memory_exhausted([&]() -> Result<std::unique_ptr<SequenceGate>> {
+    if (auto valid = options.validate(); !valid) return tl::unexpected<Error>(valid.error());
+    auto arena =
+        MappedMemory::make(options.held_bytes_max / kLine_bytes * kLine_bytes, options.memory);
+    if (!arena) return tl::unexpected<Error>(arena.error());
+    return std::unique_ptr<SequenceGate>(new SequenceGate(options, handlers, std::move(*arena)));
+  });
 }
 
 SequenceGate::SequenceGate(const SequenceGateOptions& options, const GateHandlers& handlers,

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <string>
 
+#include <zenwire/base/want_of_memory.hpp>
 #include <zenwire/codec/url.hpp>
 
 #include "session_impl.hpp"
@@ -63,18 +64,21 @@ Session::Session() noexcept = default;
 
 Result<std::unique_ptr<Session>> Session::create(Reactor& reactor, const SessionOptions& options,
                                                  const Dialect& dialect) {
-  if (auto ok = options.validate(); !ok) return tl::unexpected<Error>(ok.error());
-  if (auto ok = check_dialect(options, dialect); !ok) return tl::unexpected<Error>(ok.error());
-  auto endpoint = Endpoint::make(options.connect);
-  if (!endpoint) return tl::unexpected<Error>(endpoint.error());
-  const auto counters = reactor.telemetry().add<SessionCounters>("session", detail::kSessionFields);
-  if (!counters) return tl::unexpected<Error>(counters.error());
-  std::unique_ptr<Session> session(new Session);
-  session->impl_ =
-      std::make_unique<Impl>(*session, reactor, options, dialect, std::move(*endpoint), *counters);
-  if (auto ok = session->impl_->publish(); !ok) return tl::unexpected<Error>(ok.error());
-  if (auto ok = session->impl_->make_streams(); !ok) return tl::unexpected<Error>(ok.error());
-  return session;
+  return or_memory_exhausted([&]() -> Result<std::unique_ptr<Session>> {
+    if (auto ok = options.validate(); !ok) return tl::unexpected<Error>(ok.error());
+    if (auto ok = check_dialect(options, dialect); !ok) return tl::unexpected<Error>(ok.error());
+    auto endpoint = Endpoint::make(options.connect);
+    if (!endpoint) return tl::unexpected<Error>(endpoint.error());
+    const auto counters =
+        reactor.telemetry().add<SessionCounters>("session", detail::kSessionFields);
+    if (!counters) return tl::unexpected<Error>(counters.error());
+    std::unique_ptr<Session> session(new Session);
+    session->impl_ = std::make_unique<Impl>(*session, reactor, options, dialect,
+                                            std::move(*endpoint), *counters);
+    if (auto ok = session->impl_->publish(); !ok) return tl::unexpected<Error>(ok.error());
+    if (auto ok = session->impl_->make_streams(); !ok) return tl::unexpected<Error>(ok.error());
+    return session;
+  });
 }
 
 Session::Impl::Impl(Session& session, Reactor& its_reactor, const SessionOptions& its_options,

@@ -2,7 +2,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
+#include <system_error>
+
+#include <zenwire/base/want_of_memory.hpp>
 
 namespace zenwire::detail {
 namespace {
@@ -12,12 +16,6 @@ constexpr std::size_t kReaped_max = 64;
 constexpr Instant_ns kKeysPeriod_ns = 4'000'000;
 // A server that answered with an error may take this long over its body.
 constexpr std::chrono::milliseconds kBodyWait{250};
-
-template <auto Member, typename Owner>
-Completion::Function on() {
-  return
-      [](void* owner, Outcome outcome) noexcept { (static_cast<Owner*>(owner)->*Member)(outcome); };
-}
 
 Instant_ns nanoseconds(std::chrono::nanoseconds duration) noexcept {
   return static_cast<Instant_ns>(duration.count());
@@ -79,9 +77,8 @@ Result<void> open_deflate(Established& established, Role role) {
 
 // --- Listener.
 
-Listener::Listener(Setup& owner, Socket listening, const ListenOptions& listen_options)
+Listener::Listener(Setup& owner, const ListenOptions& listen_options)
     : setup(owner),
-      socket(listening),
       options(listen_options),
       accept(
           [](void* self, Outcome outcome) noexcept {
@@ -92,6 +89,13 @@ Listener::Listener(Setup& owner, Socket listening, const ListenOptions& listen_o
 
 // --- Attempt: construction.
 
+template <auto Step>
+Completion::Function Attempt::on() noexcept {
+  return [](void* attempt, Outcome outcome) noexcept {
+    static_cast<Attempt*>(attempt)->take<Step>(outcome);
+  };
+}
+
 Attempt::Attempt(Setup& setup, Dial* dial, ConnectionId connection, const ConnectOptions& options,
                  Url url)
     : id(connection),
@@ -101,14 +105,18 @@ Attempt::Attempt(Setup& setup, Dial* dial, ConnectionId connection, const Connec
       options_(options),
       url_(std::move(url)),
       deadline_(Callback<Timer&>::to<&Attempt::on_deadline>(*this)),
-      resolved_(on<&Attempt::on_resolved, Attempt>(), this),
-      connected_(on<&Attempt::on_connected, Attempt>(), this),
-      readable_([](void* self, Outcome) noexcept { static_cast<Attempt*>(self)->pump(); }, this),
-      writable_([](void* self, Outcome) noexcept { static_cast<Attempt*>(self)->pump(); }, this) {}
+      resolved_(on<&Attempt::on_resolved>(), this),
+      connected_(on<&Attempt::on_connected>(), this),
+      readable_(on<&Attempt::on_ready>(), this),
+      writable_(on<&Attempt::on_ready>(), this) {}
 
-Attempt::Attempt(Setup& setup, Dial& dial, ConnectionId connection, const ConnectOptions& options,
-                 Url url)
-    : Attempt(setup, &dial, connection, options, std::move(url)) {}
+Attempt::Attempt(Setup& setup, const ConnectOptions& options, Url url)
+    : Attempt(setup, nullptr, ConnectionId{}, options, std::move(url)) {}
+
+void Attempt::assign(Dial& dial, ConnectionId connection) noexcept {
+  dial_ = &dial;
+  id = connection;
+}
 
 Attempt::Attempt(Setup& setup, const DialRequest& request)
     : Attempt(setup, request.dial, request.id, request.endpoint->options(),
@@ -155,7 +163,7 @@ void Attempt::tell(OpenStage stage) noexcept {
   if (!dial_->told.exchange(true, std::memory_order_acq_rel)) setup_.hooks_.tell(*dial_);
 }
 
-void Attempt::start() noexcept {
+void Attempt::start() {
   started_ns_ = stage_started_ns_ = setup_.io_->now();
   total_deadline_ns_ = started_ns_ + nanoseconds(options_.deadlines.total);
   if (role == Role::server) {
@@ -171,7 +179,7 @@ void Attempt::start() noexcept {
   resolve();
 }
 
-Result<void> Attempt::prepare() noexcept {
+Result<void> Attempt::prepare() {
   if (url_.secure) {
     const auto context = setup_.context_for(options_.tls);
     if (!context) return tl::unexpected<Error>(context.error());
@@ -189,7 +197,7 @@ Result<void> Attempt::prepare() noexcept {
   return {};
 }
 
-void Attempt::resolve() noexcept {
+void Attempt::resolve() {
   tell(OpenStage::resolving);
   arm(options_.deadlines.resolve, Errc::resolve_timeout);
   const DialTarget target = dial_target(options_, url_);
@@ -203,8 +211,10 @@ void Attempt::resolve() noexcept {
   setup_.io_->submit_resolve(resolved_, question_);
 }
 
-void Attempt::on_resolved(Outcome outcome) noexcept {
+void Attempt::on_resolved(Outcome outcome) {
   if (failing_) return fail_when_idle();
+  if (outcome.result == -ENOMEM)
+    return fail(Error(Errc::memory_exhausted, "resolving the name", ENOMEM));
   if (outcome.result <= 0) {
     fail(Error(Errc::name_not_resolved, question_.host + ": " + question_.error));
     return;
@@ -218,7 +228,7 @@ void Attempt::on_resolved(Outcome outcome) noexcept {
 }
 
 // Each address gets its share of the time that is left; the last error is the one to report.
-void Attempt::connect_next() noexcept {
+void Attempt::connect_next() {
   tell(OpenStage::connecting);
   stage_started_ns_ = setup_.io_->now();
   while (next_address_ < question_.addresses.size()) {
@@ -238,7 +248,7 @@ void Attempt::connect_next() noexcept {
   fail(last_error_ ? last_error_ : Error(Errc::name_not_resolved, question_.host + ": no address"));
 }
 
-void Attempt::on_connected(Outcome outcome) noexcept {
+void Attempt::on_connected(Outcome outcome) {
   const bool more_addresses = next_address_ < question_.addresses.size();
   if (outcome.result < 0 &&
       (!failing_ || (deadline_code_ == Errc::connect_timeout && more_addresses))) {
@@ -257,7 +267,7 @@ void Attempt::on_connected(Outcome outcome) noexcept {
   shake_hands();
 }
 
-void Attempt::shake_hands() noexcept {
+void Attempt::shake_hands() {
   stage_started_ns_ = setup_.io_->now();
   std::array<std::byte, 16> key_bytes;
   setup_.io_->random(key_bytes);
@@ -272,8 +282,12 @@ void Attempt::shake_hands() noexcept {
   pump();
 }
 
+void Attempt::on_ready(Outcome) {
+  pump();
+}
+
 // As far as it goes without waiting.
-void Attempt::pump() noexcept {
+void Attempt::pump() {
   if (failing_) return fail_when_idle();
   if (readable_.submitted() || writable_.submitted()) return;
   for (;;) {
@@ -292,6 +306,9 @@ void Attempt::pump() noexcept {
                : options_.deadlines.upgrade,
           Errc::upgrade_timeout);
     }
+    if (progress == Opening::Progress::opened && !std::exchange(agreed_, true)) {
+      if (const auto gathered = gather(); !gathered) return fail(gathered.error());
+    }
     if (!send_output()) return;
     if (progress == Opening::Progress::opened) return succeed();
     if (progress == Opening::Progress::failed) return fail(opening_->failure().error);
@@ -300,7 +317,7 @@ void Attempt::pump() noexcept {
 }
 
 // False: it waits for room, or the attempt has failed.
-bool Attempt::send_output() noexcept {
+bool Attempt::send_output() {
   while (!opening_->output().empty()) {
     const auto sent = setup_.io_->send(established.socket, opening_->output());
     if (sent == -EAGAIN) {
@@ -321,7 +338,7 @@ bool Attempt::send_output() noexcept {
 }
 
 // False: it waits for bytes, or the attempt has failed.
-bool Attempt::take_input() noexcept {
+bool Attempt::take_input() {
   const auto taken = setup_.io_->take(established.socket, opening_->space(), TakeMode::consume);
   if (taken == -EAGAIN) {
     setup_.io_->submit_poll(readable_, established.socket, PollFor::readable, false);
@@ -342,9 +359,8 @@ bool Attempt::take_input() noexcept {
 
 // --- Attempt: ends.
 
-void Attempt::succeed() noexcept {
-  ZW_ASSERT(!busy());
-  setup_.timers_.cancel(deadline_);
+// All that allocates, before a server says yes: what it says must hold.
+Result<void> Attempt::gather() {
   const std::uint64_t resolve_ns = established.opened.resolve_ns;
   const std::uint64_t connect_ns = established.opened.connect_ns;
   const std::uint64_t tls_ns = established.opened.tls_ns;
@@ -352,7 +368,6 @@ void Attempt::succeed() noexcept {
   established.opened.resolve_ns = resolve_ns;
   established.opened.connect_ns = connect_ns;
   established.opened.tls_ns = tls_ns;
-  established.opened.upgrade_ns = setup_.io_->now() - stage_started_ns_;
   established.opened.remote = remote_;
   established.opened.local = setup_.io_->local_address(established.socket);
   established.label = role == Role::client ? url_.printable() : remote_.text();
@@ -362,7 +377,13 @@ void Attempt::succeed() noexcept {
   established.leftover.assign(leftover.begin(), leftover.end());
   established.tls = opening_->take_tls();
   established.deflate_level = options_.deflate.level;
-  if (const auto deflate = open_deflate(established, role); !deflate) return fail(deflate.error());
+  return open_deflate(established, role);
+}
+
+void Attempt::succeed() noexcept {
+  ZW_ASSERT(!busy());
+  setup_.timers_.cancel(deadline_);
+  established.opened.upgrade_ns = setup_.io_->now() - stage_started_ns_;
   opening_.reset();
   succeeded = true;
   setup_.finished(*this);
@@ -386,7 +407,7 @@ void Attempt::fail_when_idle() noexcept {
 void Attempt::conclude() noexcept {
   setup_.timers_.cancel(deadline_);
   if (established.socket != kNoSocket) {
-    if (opening_ != nullptr && role == Role::server && !opening_->output().empty()) {
+    if (opening_ != nullptr && role == Role::server && !agreed_ && !opening_->output().empty()) {
       // A last word (a refusal, an alert); if there is no room for it, the peer sees the end all
       // the same.
       [[maybe_unused]] const auto sent = setup_.io_->send(established.socket, opening_->output());
@@ -414,6 +435,10 @@ Error Attempt::deadline_error() const {
 }
 
 void Attempt::on_deadline(Timer&) noexcept {
+  take<&Attempt::give_up_late>();
+}
+
+void Attempt::give_up_late() {
   const Error late = deadline_error();
   if (opening_ != nullptr) {
     opening_->give_up(late);
@@ -428,6 +453,8 @@ Setup::Setup(std::unique_ptr<Io> io, std::uint32_t attempts_max, Hooks hooks)
     : io_(std::move(io)), hooks_(hooks), timers_(2 * attempts_max), attempts_max_(attempts_max) {
   ZW_ASSERT(io_ != nullptr && attempts_max > 0);
   attempts_.reserve(2 * attempts_max);
+  walked_.reserve(2 * attempts_max);
+  spare_ = std::make_unique<Attempt>(*this, Role::client, ConnectionId{});
 }
 
 Setup::~Setup() {
@@ -436,9 +463,16 @@ Setup::~Setup() {
   ZW_ASSERT(attempts_.empty());
 }
 
-void Setup::start() {
+Result<void> Setup::start() noexcept {
   ZW_ASSERT(!thread_.joinable());
-  thread_ = std::thread([this] { run(); });
+  try {
+    thread_ = std::thread([this] { run(); });
+    return {};
+  } catch (const std::system_error& error) {
+    return zenwire::fail(Errc::system_error, "set-up thread", error.code().value());
+  } catch (const std::bad_alloc&) {
+    return zenwire::fail(Errc::memory_exhausted, "set-up thread");
+  }
 }
 
 void Setup::request_stop() noexcept {
@@ -458,7 +492,7 @@ void Setup::run() noexcept {
 
 // What was posted before the stop is still taken: the reactor waits for each attempt's end.
 bool Setup::is_over() const noexcept {
-  return stopping_.load(std::memory_order_acquire) && attempts_.empty() && listeners_.empty() &&
+  return stopping_.load(std::memory_order_acquire) && attempts_.empty() && listeners_ == nullptr &&
          !mail_.has_mail() && !dials_.has_mail() && !listener_mail_.has_mail();
 }
 
@@ -478,20 +512,52 @@ void Setup::give_up(Dial& dial) noexcept {
 
 void Setup::begin(Attempt& attempt) noexcept {
   attempts_.push_back(&attempt);
-  attempt.start();
+  attempt.take<&Attempt::start>();
 }
 
-void Setup::post_listener(std::unique_ptr<Listener> listener) noexcept {
-  auto mail = std::make_unique<Mail>();
-  mail->listener = std::move(listener);
-  if (listener_mail_.post(*mail.release())) io_->wake();
+// Without the memory for an attempt the spare one says so; without that one, later again.
+void Setup::begin(DialRequest& request) noexcept {
+  if (Attempt* attempt = or_null([&] { return new Attempt(*this, request); }))
+    return begin(*attempt);
+  if (spare_ == nullptr) return post(request);
+  lent_ = spare_.release();
+  lent_->id = request.id;
+  lent_->failure.error = Error(Errc::memory_exhausted, "setting the connection up");
+  hooks_.hand_over(*lent_);
+}
+
+void Setup::begin(Listener& listener) noexcept {
+  if (stopping_.load(std::memory_order_acquire)) {  // too late to accept anything
+    io_->close(listener.socket);
+    delete &listener;
+    return;
+  }
+  io_->submit_accept(listener.accept, listener.socket);
+  Listener** end = &listeners_;
+  while (*end != nullptr) end = &(*end)->mailbox_next;
+  *end = &listener;
+  listener.mailbox_next = nullptr;
+}
+
+void Setup::take_back(Attempt& attempt) noexcept {
+  if (&attempt != lent_) {
+    delete &attempt;
+    return;
+  }
+  spare_.reset(std::exchange(lent_, nullptr));
+  spare_->done = false;
+  spare_->failure = {};
+}
+
+void Setup::post(std::unique_ptr<Listener> listener) noexcept {
+  if (listener_mail_.post(*listener.release())) io_->wake();
 }
 
 void Setup::take_mail() noexcept {
   for (Attempt* attempt = mail_.take_all(); attempt != nullptr;) {
     Attempt* next = attempt->mailbox_next;
     if (attempt->done) {
-      delete attempt;
+      take_back(*attempt);
     } else {
       begin(*attempt);
     }
@@ -499,19 +565,13 @@ void Setup::take_mail() noexcept {
   }
   for (DialRequest* request = dials_.take_all(); request != nullptr;) {
     DialRequest* next = request->mailbox_next;
-    begin(*new Attempt(*this, *request));
+    begin(*request);
     request = next;
   }
-  for (Mail* mail = listener_mail_.take_all(); mail != nullptr;) {
-    Mail* next = mail->mailbox_next;
-    if (stopping_.load(std::memory_order_acquire)) {  // too late to accept anything
-      io_->close(mail->listener->socket);
-    } else {
-      io_->submit_accept(mail->listener->accept, mail->listener->socket);
-      listeners_.push_back(std::move(mail->listener));
-    }
-    delete mail;
-    mail = next;
+  for (Listener* listener = listener_mail_.take_all(); listener != nullptr;) {
+    Listener* next = listener->mailbox_next;
+    begin(*listener);
+    listener = next;
   }
 }
 
@@ -523,7 +583,7 @@ void Setup::step(bool may_wait) noexcept {
   } else {  // stop() steps on the thread that destroys, which the hook is not for
     give_up_all();
     close_listeners();
-    if (attempts_.empty() && listeners_.empty()) return;
+    if (attempts_.empty() && listeners_ == nullptr) return;
   }
   Instant_ns wait_until_ns = may_wait ? timers_.next_deadline_ns() : 0;
   static_assert(TimerQueue::kNever == kNever_ns);
@@ -537,8 +597,8 @@ void Setup::step(bool may_wait) noexcept {
 }
 
 void Setup::give_up_aborted() noexcept {
-  const std::vector<Attempt*> running = attempts_;
-  for (Attempt* attempt : running) {
+  walked_ = attempts_;
+  for (Attempt* attempt : walked_) {
     const bool given_up =
         attempt->dial_ != nullptr && attempt->dial_->given_up.load(std::memory_order_relaxed);
     if (given_up && !attempt->failing_) attempt->fail(Error(Errc::aborted));
@@ -548,43 +608,60 @@ void Setup::give_up_aborted() noexcept {
 void Setup::give_up_all() noexcept {
   if (gave_up_ && attempts_.empty()) return;
   gave_up_ = true;
-  const std::vector<Attempt*> running = attempts_;
-  for (Attempt* attempt : running) {
+  walked_ = attempts_;
+  for (Attempt* attempt : walked_) {
     if (!attempt->failing_) attempt->fail(Error(Errc::reactor_stopping));
   }
 }
 
 void Setup::close_listeners() noexcept {
-  for (auto& listener : listeners_) {
-    if (listener->accept.submitted()) io_->submit_cancel(listener->accept);
+  for (Listener** at = &listeners_; *at != nullptr;) {
+    Listener& listener = **at;
+    if (listener.accept.submitted()) {
+      io_->submit_cancel(listener.accept);
+      at = &listener.mailbox_next;
+      continue;
+    }
+    *at = listener.mailbox_next;
+    io_->close(listener.socket);
+    delete &listener;
   }
-  std::erase_if(listeners_, [this](const auto& listener) {
-    if (listener->accept.submitted()) return false;
-    io_->close(listener->socket);
-    return true;
-  });
 }
 
 void Setup::on_accept(Listener& listener, Outcome outcome) noexcept {
   if (outcome.result >= 0) {
-    if (attempts_.size() >= attempts_max_ || stopping_.load(std::memory_order_relaxed)) {
-      io_->close(outcome.result);
-    } else {
-      begin(*new Attempt(*this, listener, outcome.result));
-    }
+    accept(listener, outcome.result);
   } else if (outcome.result != -ECANCELED) {
-    hooks_.log(std::string("warning: accept: ") + std::strerror(-outcome.result));
+    say_refused(Error(Errc::system_error, std::strerror(-outcome.result), -outcome.result));
   }
   if (!outcome.more && !stopping_.load(std::memory_order_relaxed))
     io_->submit_accept(listener.accept, listener.socket);
 }
 
+void Setup::accept(Listener& listener, Socket socket) noexcept {
+  if (attempts_.size() >= attempts_max_ || stopping_.load(std::memory_order_relaxed))
+    return io_->close(socket);
+  if (Attempt* attempt = or_null([&] { return new Attempt(*this, listener, socket); }))
+    return begin(*attempt);
+  io_->close(socket);
+  say_refused(Errc::memory_exhausted);
+}
+
+// Without a string, which there may be no memory for.
+void Setup::say_refused(const Error& error) const noexcept {
+  const std::string_view code = name(error.code());
+  const std::string_view detail = error.detail();
+  std::array<char, 512> line;
+  const int bytes = std::snprintf(
+      line.data(), line.size(), "a client could not be accepted: %.*s: %.*s",
+      static_cast<int>(code.size()), code.data(), static_cast<int>(detail.size()), detail.data());
+  hooks_.log(std::string_view(line.data(), static_cast<std::size_t>(bytes)));
+}
+
 void Setup::finished(Attempt& attempt) noexcept {
   std::erase(attempts_, &attempt);
   if (attempt.role == Role::server && !attempt.succeeded) {
-    hooks_.log(
-        "a client could not be accepted: " + std::string(name(attempt.failure.error.code())) +
-        ": " + std::string(attempt.failure.error.detail()));
+    say_refused(attempt.failure.error);
     delete &attempt;
     return;
   }
@@ -593,7 +670,7 @@ void Setup::finished(Attempt& attempt) noexcept {
 
 // Making a context reads and parses certificates: milliseconds. Connections with the same options
 // share one.
-Result<const TlsContext*> Setup::context_for(const TlsOptions& options) noexcept {
+Result<const TlsContext*> Setup::context_for(const TlsOptions& options) {
   for (const auto& cached : contexts_) {
     if (cached.options == options) return cached.context.get();
   }

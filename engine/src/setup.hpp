@@ -9,10 +9,14 @@
 //
 // An Attempt belongs to the setup from post() until it is handed over, then to the reactor, until
 // that posts it back.
+//
+// Everything here allocates: an attempt that there is no memory for fails with memory_exhausted,
+// like one that the network refuses, and what was made for it is freed.
 
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <string>
 #include <thread>
 #include <vector>
@@ -37,10 +41,11 @@ class Setup;
 
 // Sockets that are listened on, with what their connections have in common.
 struct Listener {
-  Listener(Setup& owner, Socket listening, const ListenOptions& listen_options);
+  Listener(Setup& owner, const ListenOptions& listen_options);
 
+  Listener* mailbox_next = nullptr;  // then the next of the setup's
   Setup& setup;
-  Socket socket;
+  Socket socket = kNoSocket;  // whoever listens on it sets it
   ListenOptions options;
   std::uint32_t number = 0;  // of the reactor's, in their order
   std::unique_ptr<TlsContext> tls;
@@ -50,12 +55,13 @@ struct Listener {
 // One connection being set up, in either role; then the keeper of what was made for it.
 class Attempt {
  public:
-  // To dial. `id` is the reactor's slot, and `dial` lies in it.
-  Attempt(Setup& setup, Dial& dial, ConnectionId id, const ConnectOptions& options, Url url);
+  // To dial, once it is assigned to the reactor's slot `id`, in which `dial` lies.
+  Attempt(Setup& setup, const ConnectOptions& options, Url url);
+  void assign(Dial& dial, ConnectionId id) noexcept;
   Attempt(Setup& setup, const DialRequest& request);
   // Accepted.
   Attempt(Setup& setup, Listener& listener, Socket socket);
-  // To be filled in by a journal.
+  // To be filled in: by a journal, or with the reason why there is no other.
   Attempt(Setup& setup, Role its_role, ConnectionId id);
   ~Attempt();
   Attempt(const Attempt&) = delete;
@@ -77,18 +83,33 @@ class Attempt {
   friend class Setup;
 
   Attempt(Setup& setup, Dial* dial, ConnectionId id, const ConnectOptions& options, Url url);
-  void start() noexcept;
+  // Every step, from its start, a completion or a timer, comes through here: want of memory,
+  // wherever it comes up, fails the attempt. fail() and what it calls allocate nothing.
+  template <auto Step, typename... Arguments>
+  void take(Arguments... arguments) noexcept {
+    try {
+      (this->*Step)(arguments...);
+    } catch (const std::bad_alloc&) {
+      fail(Error(Errc::memory_exhausted, "setting the connection up"));
+    }
+  }
+  template <auto Step>
+  [[nodiscard]] static Completion::Function on() noexcept;
+  void start();
   void tell(OpenStage stage) noexcept;
-  Result<void> prepare() noexcept;
-  void resolve() noexcept;
-  void on_resolved(Outcome outcome) noexcept;
-  void connect_next() noexcept;
-  void on_connected(Outcome outcome) noexcept;
-  void shake_hands() noexcept;
-  void pump() noexcept;
-  bool send_output() noexcept;
-  bool take_input() noexcept;
+  Result<void> prepare();
+  void resolve();
+  void on_resolved(Outcome outcome);
+  void connect_next();
+  void on_connected(Outcome outcome);
+  void shake_hands();
+  void on_ready(Outcome outcome);
+  void pump();
+  bool send_output();
+  bool take_input();
+  Result<void> gather();
   void succeed() noexcept;
+  void give_up_late();
   void fail(const Error& error) noexcept;
   void fail_when_idle() noexcept;
   void conclude() noexcept;
@@ -113,6 +134,7 @@ class Attempt {
   Address remote_;
   Error last_error_;
   bool failing_ = false;
+  bool agreed_ = false;  // both ends know, or will once the output is sent
 
   Instant_ns started_ns_ = 0;
   Instant_ns stage_started_ns_ = 0;
@@ -140,7 +162,8 @@ class Setup {
   Setup(const Setup&) = delete;
   Setup& operator=(const Setup&) = delete;
 
-  void start();
+  // Error: system_error, when there is no thread to be had.
+  Result<void> start() noexcept;
   // Any thread: gives up what is under way, which is handed over as failed, and takes no more.
   void request_stop() noexcept;
   // After that: waits for the thread's end. Then only post()s of finished attempts are left.
@@ -155,10 +178,8 @@ class Setup {
   void post(DialRequest& request) noexcept;
   // Any thread: ends the attempt as aborted, unless it has ended.
   void give_up(Dial& dial) noexcept;
-  // Before start(), or on the set-up thread.
-  Result<void> listen(std::unique_ptr<Listener> listener) noexcept;
   // Any thread; takes the listener over.
-  void post_listener(std::unique_ptr<Listener> listener) noexcept;
+  void post(std::unique_ptr<Listener> listener) noexcept;
 
   // How often it looks after the masking keys while connections are open.
   void keep_keys_fresh(bool needed) noexcept {
@@ -173,31 +194,36 @@ class Setup {
   [[nodiscard]] bool is_over() const noexcept;
   void take_mail() noexcept;
   void begin(Attempt& attempt) noexcept;
+  void begin(DialRequest& request) noexcept;
+  void begin(Listener& listener) noexcept;
+  void take_back(Attempt& attempt) noexcept;
   void give_up_aborted() noexcept;
   void give_up_all() noexcept;
   void close_listeners() noexcept;
   void on_accept(Listener& listener, Outcome outcome) noexcept;
+  void accept(Listener& listener, Socket socket) noexcept;
   void finished(Attempt& attempt) noexcept;
-  Result<const TlsContext*> context_for(const TlsOptions& options) noexcept;
+  void say_refused(const Error& error) const noexcept;
+  Result<const TlsContext*> context_for(const TlsOptions& options);
 
   struct CachedContext {
     TlsOptions options;
     std::unique_ptr<TlsContext> context;
   };
-  struct Mail {
-    Mail* mailbox_next = nullptr;
-    std::unique_ptr<Listener> listener;
-  };
-
   std::unique_ptr<Io> io_;
   Hooks hooks_;
   TimerQueue timers_;
   std::uint32_t attempts_max_;
   std::vector<Attempt*> attempts_;
-  std::vector<std::unique_ptr<Listener>> listeners_;
+  std::vector<Attempt*> walked_;  // a copy of them: attempts end while they are walked
+  // Carries the failure of a dial that there was no memory to make an attempt of. One is enough:
+  // while the reactor has it, others wait in their mailbox.
+  std::unique_ptr<Attempt> spare_;
+  Attempt* lent_ = nullptr;
+  Listener* listeners_ = nullptr;
   std::vector<CachedContext> contexts_;
   Mailbox<Attempt> mail_;
-  Mailbox<Mail> listener_mail_;
+  Mailbox<Listener> listener_mail_;
   Mailbox<DialRequest> dials_;
   std::atomic<bool> gave_some_up_{false};
   std::atomic<bool> stopping_{false};

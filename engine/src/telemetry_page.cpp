@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <zenwire/base/want_of_memory.hpp>
 #include <zenwire/engine/io.hpp>
 #include <zenwire/engine/telemetry_page.hpp>
 
@@ -66,15 +67,18 @@ bool is_same_file(int file, const std::string& path) noexcept {
 }  // namespace
 
 Result<std::unique_ptr<TelemetryPage>> TelemetryPage::create(const TelemetryOptions& options) {
-  std::unique_ptr<TelemetryPage> page(new TelemetryPage);
-  if (options.name.empty()) return page;
-  if (!is_name(options.name)) {
-    return fail(Errc::invalid_option,
-                "telemetry name \"" + options.name +
-                    "\": at most 47 letters, digits, dots, dashes and underscores");
-  }
-  if (auto opened = page->open_file(options); !opened) return tl::unexpected<Error>(opened.error());
-  return page;
+  return or_memory_exhausted([&]() -> Result<std::unique_ptr<TelemetryPage>> {
+    std::unique_ptr<TelemetryPage> page(new TelemetryPage);
+    if (options.name.empty()) return page;
+    if (!is_name(options.name)) {
+      return fail(Errc::invalid_option,
+                  "telemetry name \"" + options.name +
+                      "\": at most 47 letters, digits, dots, dashes and underscores");
+    }
+    if (auto opened = page->open_file(options); !opened)
+      return tl::unexpected<Error>(opened.error());
+    return page;
+  });
 }
 
 TelemetryPage::~TelemetryPage() {

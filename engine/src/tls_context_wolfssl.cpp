@@ -5,6 +5,8 @@
 #include <string_view>
 #include <utility>
 
+#include <zenwire/base/want_of_memory.hpp>
+
 #include "tls_context.hpp"
 
 namespace zenwire {
@@ -73,6 +75,7 @@ std::string blame(const char* stem, const std::string& path) {
 
 Result<void> configured(int result, const std::string& what) {
   if (result == WOLFSSL_SUCCESS) return {};
+  if (result == MEMORY_E || result == MEMORY_ERROR) return fail(Errc::memory_exhausted, what);
   return fail(Errc::tls_configuration, what + ": " + detail::library_text(result));
 }
 
@@ -181,26 +184,28 @@ TlsContext& TlsContext::operator=(TlsContext&&) noexcept = default;
 TlsContext::~TlsContext() = default;
 
 Result<TlsContext> TlsContext::make(const TlsOptions& options, bool server) {
-  if (auto ok = check_options(options, server); !ok) return tl::unexpected<Error>(ok.error());
-  detail::wolfssl_start();
-  auto impl = std::make_unique<Impl>();
-  impl->server = server;
-  impl->verify = options.verify || server;
-  impl->pins = options.pins;
-  impl->context.reset(wolfSSL_CTX_new(method_for(options, server)));
-  WOLFSSL_CTX* const context = impl->context.get();
-  if (context == nullptr) return fail(Errc::memory_exhausted, "TLS context");
-  wolfSSL_CTX_SetIORecv(context, detail::tls_receive);
-  wolfSSL_CTX_SetIOSend(context, detail::tls_send);
-  // A cache of the process would tie reactors together, and take a lock and memory.
-  wolfSSL_CTX_set_session_cache_mode(context, WOLFSSL_SESS_CACHE_OFF);
-  const int ciphers = wolfSSL_CTX_set_cipher_list(context, kCiphers);
-  if (auto ok = configured(ciphers, "ciphers"); !ok) return tl::unexpected<Error>(ok.error());
-  if (!server && options.verify && !chooses_trust(options)) trust_system(context);
-  if (auto ok = load_trust(context, options); !ok) return tl::unexpected<Error>(ok.error());
-  if (auto ok = load_identity(context, options); !ok) return tl::unexpected<Error>(ok.error());
-  set_verification(context, options, server);
-  return TlsContext(std::move(impl));
+  return or_memory_exhausted([&]() -> Result<TlsContext> {
+    if (auto ok = check_options(options, server); !ok) return tl::unexpected<Error>(ok.error());
+    detail::wolfssl_start();
+    auto impl = std::make_unique<Impl>();
+    impl->server = server;
+    impl->verify = options.verify || server;
+    impl->pins = options.pins;
+    impl->context.reset(wolfSSL_CTX_new(method_for(options, server)));
+    WOLFSSL_CTX* const context = impl->context.get();
+    if (context == nullptr) return fail(Errc::memory_exhausted, "TLS context");
+    wolfSSL_CTX_SetIORecv(context, detail::tls_receive);
+    wolfSSL_CTX_SetIOSend(context, detail::tls_send);
+    // A cache of the process would tie reactors together, and take a lock and memory.
+    wolfSSL_CTX_set_session_cache_mode(context, WOLFSSL_SESS_CACHE_OFF);
+    const int ciphers = wolfSSL_CTX_set_cipher_list(context, kCiphers);
+    if (auto ok = configured(ciphers, "ciphers"); !ok) return tl::unexpected<Error>(ok.error());
+    if (!server && options.verify && !chooses_trust(options)) trust_system(context);
+    if (auto ok = load_trust(context, options); !ok) return tl::unexpected<Error>(ok.error());
+    if (auto ok = load_identity(context, options); !ok) return tl::unexpected<Error>(ok.error());
+    set_verification(context, options, server);
+    return TlsContext(std::move(impl));
+  });
 }
 
 Result<TlsContext> TlsContext::client(const TlsOptions& options) {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <utility>
 
+#include <zenwire/base/want_of_memory.hpp>
 #include <zenwire/engine/address.hpp>
 
 #include "certificate_check.hpp"
@@ -115,6 +116,11 @@ Errc chain_error_code(int error) noexcept {
   }
 }
 
+struct FreeCertificate {
+  void operator()(WOLFSSL_X509* certificate) const noexcept { wolfSSL_FreeX509(certificate); }
+};
+using Certificate = std::unique_ptr<WOLFSSL_X509, FreeCertificate>;
+
 }  // namespace
 
 // The members of the steady state come first.
@@ -147,16 +153,18 @@ struct TlsStream::Impl {
   int plain_alert = -1;  // the code of one that came unencrypted during the handshake
   detail::Journal* journal = nullptr;
   detail::JournalInput* input = nullptr;
-  Error chain_error;   // of an authority in the chain, which the server's own may not need
-  Error verify_error;  // the reason that the handshake fails for
+  Error chain_error;  // of an authority in the chain, which the server's own may not need
+  Error refusal;      // the reason that the handshake fails for
 
   [[nodiscard]] std::size_t front_record_bytes() const noexcept;
   void note_plain_alert() noexcept;
   int receive(std::byte* to, std::size_t bytes) noexcept;
   int send(const std::byte* from, std::size_t bytes) noexcept;
+  [[gnu::noinline, gnu::cold]] int send_later(const std::byte* from, std::size_t bytes) noexcept;
   int read_piece(MutableBytes plaintext) noexcept;
   std::size_t read_rest(MutableBytes plaintext, std::size_t bytes) noexcept;
 
+  Result<bool> shake_hands();
   bool accept_certificate(bool chain_ok, const WOLFSSL_X509_STORE_CTX& store);
   bool refuse_chain(const WOLFSSL_X509_STORE_CTX& store);
   Result<void> check_leaf(Bytes leaf);
@@ -174,7 +182,8 @@ struct TlsStream::Impl {
     return plaintext_left || record_left != 0 || front_record_bytes() != 0;
   }
   void note_pending(std::size_t before) noexcept;
-  [[gnu::noinline, gnu::cold]] Error error_of(int result) const;
+  [[gnu::noinline, gnu::cold]] Error error_of(int result) const noexcept;
+  [[nodiscard]] Error describe(int result) const;
   [[nodiscard]] Error alert_error(int code) const;
   [[nodiscard]] Error not_tls() const;
   [[gnu::noinline, gnu::cold]] bool put_pending_first(std::size_t plaintext_bytes) noexcept;
@@ -191,6 +200,7 @@ namespace {
 
 Result<void> configured(int result, const char* what) {
   if (result == WOLFSSL_SUCCESS) return {};
+  if (result == MEMORY_E || result == MEMORY_ERROR) return fail(Errc::memory_exhausted, what);
   return fail(Errc::tls_configuration, std::string(what) + ": " + detail::library_text(result));
 }
 
@@ -218,24 +228,26 @@ Result<void> offer_name(WOLFSSL* ssl, std::string_view name) {
 }  // namespace
 
 Result<TlsStream> TlsStream::make(const TlsContext& context, std::string_view server_name) {
-  const TlsContext::Impl& shared = *context.impl_;
-  detail::tls_random_reseed();
-  auto impl = std::make_unique<Impl>();
-  impl->ssl.reset(wolfSSL_new(shared.context.get()));
-  if (impl->ssl == nullptr) return fail(Errc::memory_exhausted, "TLS stream");
-  impl->server = shared.server;
-  impl->verify = shared.verify;
-  impl->pins = shared.pins;
-  impl->server_name = server_name;
-  impl->in.resize(kCiphertextBuffer_bytes);
-  impl->pending.reserve(kPendingReserve_bytes);
-  WOLFSSL* const ssl = impl->ssl.get();
-  wolfSSL_SetIOReadCtx(ssl, impl.get());
-  wolfSSL_SetIOWriteCtx(ssl, impl.get());
-  wolfSSL_SetCertCbCtx(ssl, impl.get());
-  if (auto ok = offer_alpn(ssl); !ok) return tl::unexpected<Error>(ok.error());
-  if (auto ok = offer_name(ssl, server_name); !ok) return tl::unexpected<Error>(ok.error());
-  return TlsStream(std::move(impl));
+  return or_memory_exhausted([&]() -> Result<TlsStream> {
+    const TlsContext::Impl& shared = *context.impl_;
+    detail::tls_random_reseed();
+    auto impl = std::make_unique<Impl>();
+    impl->ssl.reset(wolfSSL_new(shared.context.get()));
+    if (impl->ssl == nullptr) return fail(Errc::memory_exhausted, "TLS stream");
+    impl->server = shared.server;
+    impl->verify = shared.verify;
+    impl->pins = shared.pins;
+    impl->server_name = server_name;
+    impl->in.resize(kCiphertextBuffer_bytes);
+    impl->pending.reserve(kPendingReserve_bytes);
+    WOLFSSL* const ssl = impl->ssl.get();
+    wolfSSL_SetIOReadCtx(ssl, impl.get());
+    wolfSSL_SetIOWriteCtx(ssl, impl.get());
+    wolfSSL_SetCertCbCtx(ssl, impl.get());
+    if (auto ok = offer_alpn(ssl); !ok) return tl::unexpected<Error>(ok.error());
+    if (auto ok = offer_name(ssl, server_name); !ok) return tl::unexpected<Error>(ok.error());
+    return TlsStream(std::move(impl));
+  });
 }
 
 Result<TlsStream> TlsStream::client(const TlsContext& context, std::string_view server_name) {
@@ -325,18 +337,26 @@ int TlsStream::Impl::receive(std::byte* to, std::size_t bytes) noexcept {
   return static_cast<int>(part);
 }
 
-// Only the handshake may take memory. After it, whoever makes us answer without fetching the
-// answers (key updates without end) loses the connection.
 int TlsStream::Impl::send(const std::byte* from, std::size_t bytes) noexcept {
-  if (out_target.data() == nullptr) {
-    if (done && bytes > pending.capacity() - pending.size()) return WOLFSSL_CBIO_ERR_GENERAL;
-    pending.insert(pending.end(), from, from + bytes);
-    return static_cast<int>(bytes);
-  }
+  if (out_target.data() == nullptr) [[unlikely]]
+    return send_later(from, bytes);
   ZW_ASSERT(bytes <= out_target.size() - out_written);
   std::memcpy(out_target.data() + out_written, from, bytes);
   out_written += bytes;
   return static_cast<int>(bytes);
+}
+
+// Only the handshake may take memory. After it, whoever makes us answer without fetching the
+// answers (key updates without end) loses the connection.
+int TlsStream::Impl::send_later(const std::byte* from, std::size_t bytes) noexcept {
+  if (done && bytes > pending.capacity() - pending.size()) return WOLFSSL_CBIO_ERR_GENERAL;
+  try {
+    pending.insert(pending.end(), from, from + bytes);
+    return static_cast<int>(bytes);
+  } catch (const std::bad_alloc&) {
+    refusal = Error(Errc::memory_exhausted, "TLS handshake");
+    return WOLFSSL_CBIO_ERR_GENERAL;
+  }
 }
 
 // --- Trust.
@@ -349,7 +369,7 @@ bool TlsStream::Impl::accept_certificate(bool chain_ok, const WOLFSSL_X509_STORE
   if (store.error_depth != 0 || store.certs == nullptr) return true;
   const auto checked = check_leaf(
       Bytes(reinterpret_cast<const std::byte*>(store.certs[0].buffer), store.certs[0].length));
-  if (!checked) verify_error = checked.error();
+  if (!checked) refusal = checked.error();
   return checked.has_value();
 }
 
@@ -366,16 +386,13 @@ Result<void> TlsStream::Impl::check_leaf(Bytes leaf) {
 // good one pass for any name.
 Result<void> TlsStream::Impl::check_leaf_now() {
   if (server || (!verify && pins.empty())) return {};
-  WOLFSSL_X509* const peer_certificate = wolfSSL_get_peer_certificate(ssl.get());
+  const Certificate shown(wolfSSL_get_peer_certificate(ssl.get()));
   int bytes = 0;
   const unsigned char* const der =
-      peer_certificate != nullptr ? wolfSSL_X509_get_der(peer_certificate, &bytes) : nullptr;
-  auto checked = der != nullptr
-                     ? check_leaf({reinterpret_cast<const std::byte*>(der),
-                                   static_cast<std::size_t>(std::max(bytes, 0))})
-                     : fail(Errc::tls_certificate_invalid, peer() + " showed no certificate");
-  wolfSSL_FreeX509(peer_certificate);
-  return checked;
+      shown != nullptr ? wolfSSL_X509_get_der(shown.get(), &bytes) : nullptr;
+  if (der == nullptr) return fail(Errc::tls_certificate_invalid, peer() + " showed no certificate");
+  return check_leaf(
+      {reinterpret_cast<const std::byte*>(der), static_cast<std::size_t>(std::max(bytes, 0))});
 }
 
 // Servers send authorities that are of no use to us (cross-signed by a root that has gone, or has
@@ -394,12 +411,12 @@ bool TlsStream::Impl::refuse_chain(const WOLFSSL_X509_STORE_CTX& store) {
 #ifdef WOLFSSL_ALT_CERT_CHAINS
     return true;
 #else
-    verify_error = chain_error;
+    refusal = chain_error;
     return false;
 #endif
   }
   const bool authority_failed = chain_error && error.code() == Errc::tls_unknown_authority;
-  if (!verify_error) verify_error = authority_failed ? chain_error : error;
+  if (!refusal) refusal = authority_failed ? chain_error : error;
   return false;
 }
 
@@ -431,8 +448,17 @@ Error TlsStream::Impl::not_tls() const {
   return {Errc::tls_handshake_failed, peer() + " does not speak TLS here; it sent: " + shown};
 }
 
-Error TlsStream::Impl::error_of(int result) const {
-  if (verify_error) return verify_error;
+// Its particulars are worth an allocation; without one it says what it can.
+Error TlsStream::Impl::error_of(int result) const noexcept {
+  try {
+    return describe(result);
+  } catch (const std::bad_alloc&) {
+    return done ? Errc::tls_record_invalid : Errc::memory_exhausted;
+  }
+}
+
+Error TlsStream::Impl::describe(int result) const {
+  if (refusal) return refusal;
   WOLFSSL_ALERT_HISTORY alerts{};
   wolfSSL_get_alert_history(ssl.get(), &alerts);
   constexpr int kFatal = 2;
@@ -440,6 +466,7 @@ Error TlsStream::Impl::error_of(int result) const {
   if (!done && plain_alert >= 0) return alert_error(plain_alert);
   const int error = wolfSSL_get_error(ssl.get(), result);
   if (done) return {Errc::tls_record_invalid, peer() + ": " + detail::library_text(error)};
+  if (error == MEMORY_E || error == MEMORY_ERROR) return {Errc::memory_exhausted, "TLS handshake"};
   if (error == NO_PEER_CERT)
     return {Errc::tls_certificate_invalid, peer() + " sent no certificate"};
   if (error == UNKNOWN_ALPN_PROTOCOL_NAME_E)
@@ -454,25 +481,26 @@ Error TlsStream::Impl::error_of(int result) const {
 // --- Work.
 
 Result<bool> TlsStream::handshake() noexcept {
-  Impl& impl = *impl_;
-  while (!impl.done && (!impl.started || has_complete_record())) {
-    if (impl.in_begin < impl.in_end && !is_record_type(impl.in[impl.in_begin]))
-      return tl::unexpected<Error>(impl.not_tls());
-    impl.note_plain_alert();
-    impl.started = true;
-    const int result =
-        impl.server ? wolfSSL_accept(impl.ssl.get()) : wolfSSL_connect(impl.ssl.get());
+  return or_memory_exhausted([this] { return impl_->shake_hands(); });
+}
+
+Result<bool> TlsStream::Impl::shake_hands() {
+  while (!done && (!started || has_complete_record())) {
+    if (in_begin < in_end && !is_record_type(in[in_begin])) return tl::unexpected<Error>(not_tls());
+    note_plain_alert();
+    started = true;
+    const int result = server ? wolfSSL_accept(ssl.get()) : wolfSSL_connect(ssl.get());
     if (result == WOLFSSL_SUCCESS) {
-      if (!impl.leaf_checked) {
-        if (auto ok = impl.check_leaf_now(); !ok) return tl::unexpected<Error>(ok.error());
+      if (!leaf_checked) {
+        if (auto ok = check_leaf_now(); !ok) return tl::unexpected<Error>(ok.error());
       }
-      impl.done = impl.steady = true;
+      done = steady = true;
       break;
     }
-    if (wolfSSL_get_error(impl.ssl.get(), result) != WOLFSSL_ERROR_WANT_READ)
-      return tl::unexpected<Error>(impl.error_of(result));
+    if (wolfSSL_get_error(ssl.get(), result) != WOLFSSL_ERROR_WANT_READ)
+      return tl::unexpected<Error>(error_of(result));
   }
-  return impl.done;
+  return done;
 }
 
 // Opens the next record, if none is open, and copies a piece of it.
@@ -671,9 +699,9 @@ TlsInfo TlsStream::info() const {
   unsigned short alpn_bytes = 0;
   if (wolfSSL_ALPN_GetProtocol(ssl, &alpn, &alpn_bytes) == WOLFSSL_SUCCESS)
     info.alpn.assign(alpn, alpn_bytes);
-  if (WOLFSSL_X509* peer = wolfSSL_get_peer_certificate(ssl); peer != nullptr) {
-    if (const char* name = wolfSSL_X509_get_subjectCN(peer); name != nullptr) info.subject = name;
-    wolfSSL_FreeX509(peer);
+  if (const Certificate peer(wolfSSL_get_peer_certificate(ssl)); peer != nullptr) {
+    if (const char* name = wolfSSL_X509_get_subjectCN(peer.get()); name != nullptr)
+      info.subject = name;
   }
   return info;
 }
@@ -694,7 +722,12 @@ int tls_send(WOLFSSL*, char* from, int bytes, void* stream) noexcept {
 
 int tls_verify(int chain_ok, WOLFSSL_X509_STORE_CTX* store) noexcept {
   auto& stream = *static_cast<TlsStream::Impl*>(store->userCtx);
-  return stream.accept_certificate(chain_ok != 0, *store) ? 1 : 0;
+  try {
+    return stream.accept_certificate(chain_ok != 0, *store) ? 1 : 0;
+  } catch (const std::bad_alloc&) {  // no exception through the library's frames
+    stream.refusal = Error(Errc::memory_exhausted, "certificate check");
+    return 0;
+  }
 }
 
 }  // namespace detail

@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <zenwire/base/want_of_memory.hpp>
 #include <zenwire/engine/uring_io.hpp>
 
 #include "resolver.hpp"
@@ -114,20 +115,22 @@ UringIo::~UringIo() = default;
 
 Result<std::unique_ptr<UringIo>> UringIo::create(const UringOptions& options) {
   ZW_ASSERT(options.entries > 0);
-  auto impl = std::make_unique<Impl>();
-  io_uring_params parameters{};
-  parameters.flags = kRingFlags;
-  parameters.cq_entries = options.entries * kCompletionsPerSubmission;
-  const int made = io_uring_queue_init_params(options.entries, &impl->ring, &parameters);
-  if (made < 0) return tl::unexpected<Error>(ring_error(-made));
-  impl->ring_made = true;
-  impl->features = parameters.features;
-  impl->wake_fd = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-  if (impl->wake_fd < 0)
-    return fail(Errc::system_error, std::string("eventfd: ") + std::strerror(errno), errno);
-  impl->resolver = std::make_unique<detail::Resolver>(impl->wake_fd);
-  impl->prepare_wake();
-  return std::unique_ptr<UringIo>(new UringIo(std::move(impl)));
+  return or_memory_exhausted([&]() -> Result<std::unique_ptr<UringIo>> {
+    auto impl = std::make_unique<Impl>();
+    io_uring_params parameters{};
+    parameters.flags = kRingFlags;
+    parameters.cq_entries = options.entries * kCompletionsPerSubmission;
+    const int made = io_uring_queue_init_params(options.entries, &impl->ring, &parameters);
+    if (made < 0) return tl::unexpected<Error>(ring_error(-made));
+    impl->ring_made = true;
+    impl->features = parameters.features;
+    impl->wake_fd = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (impl->wake_fd < 0)
+      return fail(Errc::system_error, std::string("eventfd: ") + std::strerror(errno), errno);
+    impl->resolver = std::make_unique<detail::Resolver>(impl->wake_fd);
+    impl->prepare_wake();
+    return std::unique_ptr<UringIo>(new UringIo(std::move(impl)));
+  });
 }
 
 RingReport UringIo::report() const noexcept {

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include <zenwire/base/want_of_memory.hpp>
 #include <zenwire/pool/arbitration.hpp>
 
 namespace zenwire {
@@ -15,19 +16,21 @@ constexpr Instant_ns kRoomPeriod_ns = 50'000;
 Result<std::unique_ptr<Arbitration>> Arbitration::make(Reactor& reactor,
                                                        const ArbitrationOptions& options,
                                                        const ArbitrationHandlers& handlers) {
-  if (options.streams == 0) return fail(Errc::invalid_option, "streams must not be 0");
-  std::unique_ptr<Arbitration> made(new Arbitration(reactor, options, handlers));
-  for (Stream& stream : made->streams_) {
-    GateHandlers gate_handlers{
-        .on_message = Callback<const Admitted&>::to<&Stream::on_admitted>(stream),
-        .on_gap = Callback<const Gap&>::to<&Stream::on_gap>(stream)};
-    if (handlers.on_repair)
-      gate_handlers.on_repair = Callback<GapRepair&>::to<&Stream::on_repair>(stream);
-    auto gate = SequenceGate::make(options.gate, gate_handlers);
-    if (!gate) return tl::unexpected<Error>(gate.error());
-    stream.gate = std::move(*gate);
-  }
-  return made;
+  return or_memory_exhausted([&]() -> Result<std::unique_ptr<Arbitration>> {
+    if (options.streams == 0) return fail(Errc::invalid_option, "streams must not be 0");
+    std::unique_ptr<Arbitration> made(new Arbitration(reactor, options, handlers));
+    for (Stream& stream : made->streams_) {
+      GateHandlers gate_handlers{
+          .on_message = Callback<const Admitted&>::to<&Stream::on_admitted>(stream),
+          .on_gap = Callback<const Gap&>::to<&Stream::on_gap>(stream)};
+      if (handlers.on_repair)
+        gate_handlers.on_repair = Callback<GapRepair&>::to<&Stream::on_repair>(stream);
+      auto gate = SequenceGate::make(options.gate, gate_handlers);
+      if (!gate) return tl::unexpected<Error>(gate.error());
+      stream.gate = std::move(*gate);
+    }
+    return made;
+  });
 }
 
 Arbitration::Arbitration(Reactor& reactor, const ArbitrationOptions& options,

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <utility>
 
+#include <zenwire/base/want_of_memory.hpp>
 #include <zenwire/pool/pool.hpp>
 
 namespace zenwire {
@@ -50,10 +51,12 @@ Result<void> PoolOptions::validate() const {
 
 Result<std::unique_ptr<Pool>> Pool::make(const PoolOptions& options,
                                          Callback<const RequestNews&> on_news) {
-  if (auto valid = options.validate(); !valid) return tl::unexpected<Error>(valid.error());
-  auto copies = BufferPool::make({options.copy_bytes_max, options.copies, options.memory});
-  if (!copies) return tl::unexpected<Error>(copies.error());
-  return std::unique_ptr<Pool>(new Pool(options, on_news, std::move(*copies)));
+  return or_memory_exhausted([&]() -> Result<std::unique_ptr<Pool>> {
+    if (auto valid = options.validate(); !valid) return tl::unexpected<Error>(valid.error());
+    auto copies = BufferPool::make({options.copy_bytes_max, options.copies, options.memory});
+    if (!copies) return tl::unexpected<Error>(copies.error());
+    return std::unique_ptr<Pool>(new Pool(options, on_news, std::move(*copies)));
+  });
 }
 
 Pool::Pool(const PoolOptions& options, Callback<const RequestNews&> on_news,

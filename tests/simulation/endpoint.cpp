@@ -3,6 +3,7 @@
 #include <charconv>
 #include <string_view>
 
+#include "side.hpp"
 #include "simulation.hpp"
 
 namespace zenwire::simulation {
@@ -33,6 +34,7 @@ ConnectionHandlers Endpoint::handlers() noexcept {
 // --- Handlers.
 
 void Endpoint::on_open(Connection& connection) noexcept {
+  const Running world(Side::world);
   ++opens;
   id = connection.id();
   simulation.check(opens == 1 && !ended(), "it opened once, before anything else", *this);
@@ -41,6 +43,7 @@ void Endpoint::on_open(Connection& connection) noexcept {
 }
 
 void Endpoint::on_message(Connection& connection, const Message& message) noexcept {
+  const Running world(Side::world);
   simulation.check(opens == 1 && !ended(), "a message came while it was open", *this);
   check_message(message);
   simulation.publish(*this, message);
@@ -48,6 +51,7 @@ void Endpoint::on_message(Connection& connection, const Message& message) noexce
 }
 
 void Endpoint::on_control(Connection&, Opcode opcode, Bytes payload) noexcept {
+  const Running world(Side::world);
   simulation.check(opens == 1 && !ended(), "a control frame came while it was open", *this);
   simulation.check(opcode == Opcode::ping || opcode == Opcode::pong, "it was a ping or pong",
                    *this);
@@ -55,6 +59,7 @@ void Endpoint::on_control(Connection&, Opcode opcode, Bytes payload) noexcept {
 }
 
 void Endpoint::on_closed(Connection&, const Closed& event) noexcept {
+  const Running world(Side::world);
   ++closes;
   clean = event.clean;
   error = event.error.code();
@@ -69,6 +74,7 @@ void Endpoint::on_closed(Connection&, const Closed& event) noexcept {
 }
 
 void Endpoint::on_failed(Connection&, const OpenFailure& event) noexcept {
+  const Running world(Side::world);
   ++fails;
   error = event.error.code();
   simulation.check(opens == 0 && closes == 0 && fails == 1, "it failed once", *this);
@@ -78,6 +84,7 @@ void Endpoint::on_failed(Connection&, const OpenFailure& event) noexcept {
 }
 
 void Endpoint::on_extra(Connection& connection, const Message&) noexcept {
+  const Running world(Side::world);
   ++extra_calls_;
   if (!random_.chance_ppm(300'000)) return;
   simulation.check(connection.on_message.remove(extra_), "a handler removes itself", *this);

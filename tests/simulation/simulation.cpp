@@ -9,6 +9,8 @@
 
 #include <zenwire/engine/recording.hpp>
 
+#include "side.hpp"
+
 namespace zenwire::simulation {
 namespace {
 
@@ -130,12 +132,15 @@ bool Simulation::make_queues() {
   if (setting_.queue != QueueKind::none) {
     const FullPolicy policy = setting_.queue == QueueKind::stop_reading ? FullPolicy::stop_reading
                                                                         : FullPolicy::drop_newest;
-    if (!made(MessageQueue::make({bytes, policy, lazily}), queue_)) return false;
+    const auto make = [&] { return MessageQueue::make({bytes, policy, lazily}); };
+    if (!made(in_engine(make), queue_)) return false;
   }
-  if (setting_.outbox && !made(Outbox::make({bytes, lazily}), outbox_)) return false;
-  if (setting_.latest &&
-      !made(LatestTable::make({setting_.links, setting_.message_bytes_max, lazily}), latest_))
-    return false;
+  const auto make_outbox = [&] { return Outbox::make({bytes, lazily}); };
+  if (setting_.outbox && !made(in_engine(make_outbox), outbox_)) return false;
+  const auto make_latest = [&] {
+    return LatestTable::make({setting_.links, setting_.message_bytes_max, lazily});
+  };
+  if (setting_.latest && !made(in_engine(make_latest), latest_)) return false;
   if (!setting_.records) return true;
   recording_path_ = "/tmp/zenwire-simulation-" + std::to_string(::getpid()) + ".jsonl";
   ::unlink(recording_path_.c_str());
@@ -149,12 +154,24 @@ bool Simulation::make_reactors() {
   ReactorOptions server_options = setting_.reactor_options(false);
   client_options.journal = client_journal_;
   server_options.journal = server_journal_;
-  if (!made(Reactor::create(client_options, world_.make_reactor_io()), client_)) return false;
-  if (!made(Reactor::create(server_options, world_.make_reactor_io()), server_)) return false;
-  world_.add(*client_);
-  world_.add(*server_);
+  if (!make_reactor(client_options, client_) || !make_reactor(server_options, server_))
+    return false;
+  world_.add(Callback<>::to<&Simulation::step_client>(*this));
+  world_.add(Callback<>::to<&Simulation::step_server>(*this));
   world_.add(Callback<>::to<&Simulation::turn>(*this));
   return true;
+}
+
+bool Simulation::make_reactor(const ReactorOptions& options, std::unique_ptr<Reactor>& into) {
+  ReactorIo ios = at_the_seam(world_.make_reactor_io());
+  return made(in_engine([&] { return Reactor::create(options, std::move(ios)); }), into);
+}
+
+// As the world steps a reactor, but told from the world.
+void Simulation::step(Reactor& reactor) noexcept {
+  const Running engine(Side::engine);
+  reactor.step_setup(true);
+  static_cast<void>(reactor.poll(true));
 }
 
 // False: refused, which only a failing operation or want of memory does.
@@ -166,7 +183,7 @@ bool Simulation::listen() {
   listen.limits.message_bytes_max = setting_.message_bytes_max;
   listen.deflate.enabled = setting_.deflate;
   listen.on_open = Callback<Connection&>::to<&Simulation::on_accepted>(*this);
-  const auto address = server_->listen(listen);
+  const auto address = in_engine([&] { return server_->listen(listen); });
   if (!address) return false;
   url_ = std::string(setting_.tls ? "wss://" : "ws://") + kHost + ":" +
          std::to_string(address->port()) + "/";
@@ -203,9 +220,10 @@ bool Simulation::start_link(Link& link) {
   options.limits.message_bytes_max = setting_.message_bytes_max;
   options.limits.send_high_water_bytes = setting_.buffer_bytes / 2;
   options.deflate.enabled = setting_.deflate;
-  const auto id = client_->connect(options, link.client->handlers());
+  const auto id = in_engine([&] { return client_->connect(options, link.client->handlers()); });
   if (!id) {
-    if (id.error().code() != Errc::connections_exhausted)
+    const Errc code = id.error().code();
+    if (code != Errc::connections_exhausted && code != Errc::memory_exhausted)
       fail("connect: " + std::string(name(id.error().code())));
     return false;
   }
@@ -218,6 +236,7 @@ bool Simulation::start_link(Link& link) {
 }
 
 void Simulation::on_accepted(Connection& connection) noexcept {
+  const Running world(Side::world);
   const auto number = static_cast<std::size_t>(std::atoi(connection.opened().target.c_str() + 1));
   if (number >= links_.size()) return fail("the server was asked for something else");
   Endpoint& endpoint = *links_[number].server;
@@ -304,6 +323,7 @@ void Simulation::write_outbox() noexcept {
 }
 
 void Simulation::on_refused(const OutboxRefusal& refusal) noexcept {
+  const Running world(Side::world);
   Endpoint& end = *links_[refusal.tag >> 32].client;
   const auto number = static_cast<std::size_t>(refusal.tag & 0xffffffffU);
   check(number < end.boxed.sent.size() && !end.boxed.sent[number].refused,
@@ -448,8 +468,6 @@ void Simulation::stop() {
 }
 
 void Simulation::tear_down() {
-  if (client_ != nullptr) world_.remove(*client_);
-  if (server_ != nullptr) world_.remove(*server_);
   client_.reset();
   server_.reset();
 }

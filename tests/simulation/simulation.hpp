@@ -66,6 +66,10 @@ class Simulation {
   bool set_up();
   bool make_queues();
   bool make_reactors();
+  bool make_reactor(const ReactorOptions& options, std::unique_ptr<Reactor>& into);
+  static void step(Reactor& reactor) noexcept;
+  void step_client() noexcept { step(*client_); }
+  void step_server() noexcept { step(*server_); }
   bool listen();
   void plan_links();
   bool start_link(Link& link);

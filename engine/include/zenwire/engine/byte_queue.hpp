@@ -270,7 +270,9 @@ Result<std::unique_ptr<ByteQueue<Index>>> ByteQueue<Index>::make(
     std::size_t capacity_bytes, MappedMemoryOptions options) noexcept {
   Result<MappedMemory> memory = make_memory(capacity_bytes, 0, options);
   if (!memory) return tl::unexpected<Error>(memory.error());
-  return std::make_unique<ByteQueue>(std::move(*memory));
+  std::unique_ptr<ByteQueue> queue(new (std::nothrow) ByteQueue(std::move(*memory)));
+  if (queue == nullptr) return fail(Errc::memory_exhausted, "operator new");
+  return queue;
 }
 
 template <typename Index>

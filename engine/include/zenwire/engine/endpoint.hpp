@@ -10,6 +10,7 @@
 // Threads: made by any; read by the set-up thread while an attempt runs, so it does not change.
 // Lifetime: outlives every attempt to connect to it, that is until on_open or on_failed has run.
 
+#include <string>
 #include <utility>
 
 #include <zenwire/base/error.hpp>
@@ -20,18 +21,21 @@ namespace zenwire {
 
 class Endpoint {
  public:
-  // Errors: those of ConnectOptions::validate().
-  static Result<Endpoint> make(ConnectOptions options);
+  // Errors: those of ConnectOptions::validate(); memory_exhausted.
+  static Result<Endpoint> make(ConnectOptions options) noexcept;
 
   [[nodiscard]] const ConnectOptions& options() const noexcept { return options_; }
   [[nodiscard]] const Url& url() const noexcept { return url_; }
+  // url().printable(), so that a journal can note it without an allocation.
+  [[nodiscard]] const std::string& printable() const noexcept { return printable_; }
 
  private:
-  Endpoint(ConnectOptions options, Url url) noexcept
-      : options_(std::move(options)), url_(std::move(url)) {}
+  Endpoint(ConnectOptions options, Url url)
+      : options_(std::move(options)), url_(std::move(url)), printable_(url_.printable()) {}
 
   ConnectOptions options_;
   Url url_;
+  std::string printable_;
 };
 
 }  // namespace zenwire

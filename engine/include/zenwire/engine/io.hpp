@@ -128,12 +128,16 @@ class TickSource {
 };
 
 // What a name resolves to. The request lives in its owner until its completion's outcome: result >=
-// 0 is the number of addresses, otherwise `error` says why in words.
+// 0 is the number of addresses, otherwise `error` says why in words, or -ENOMEM that there was no
+// memory for it.
 struct ResolveRequest {
   std::string host{};
   std::uint16_t port = 0;
   std::vector<Address> addresses{};
   std::string error{};
+  // The Io's, while it is submitted.
+  ResolveRequest* next = nullptr;
+  Completion* completion = nullptr;
 };
 
 class Io {

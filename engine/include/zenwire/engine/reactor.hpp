@@ -12,11 +12,8 @@
 // Setting connections up (names, TCP, TLS, the upgrade) happens on a set-up thread of its own that
 // hands over what is open, so a slow handshake never stalls a hot connection.
 //
-// Want of memory: what is reserved at start and cannot be had is memory_exhausted. A small
-// allocation that fails while something is set up ends the process by std::terminate: a system that
-// has not a few hundred bytes left kills processes, and one that goes on half set up is worth less
-// than one that ended. What a library asks for and does not get (TLS) fails that attempt with an
-// error.
+// Want of memory is an error, memory_exhausted: of the call that makes something, or of the attempt
+// to connect. What was there before goes on, and open connections need none.
 
 #include <chrono>
 #include <cstdint>
@@ -92,7 +89,8 @@ struct ReactorIo {
 
 class Reactor {
  public:
-  // Errors: those of ReactorOptions::validate(), ring_*, memory_exhausted, memory_lock_refused.
+  // Errors: those of ReactorOptions::validate(), ring_*, memory_exhausted, memory_lock_refused,
+  // system_error (no thread for the set-up).
   static Result<std::unique_ptr<Reactor>> create(const ReactorOptions& options = {}) noexcept;
   static Result<std::unique_ptr<Reactor>> create(const ReactorOptions& options,
                                                  ReactorIo ios) noexcept;
@@ -100,7 +98,7 @@ class Reactor {
 
   // Begins to open a connection; the outcome comes as on_open or on_failed. Returns at once.
   // Errors: those of ConnectOptions::validate(), file and TLS configuration errors,
-  // connections_exhausted, reactor_stopping.
+  // connections_exhausted, reactor_stopping, memory_exhausted.
   Result<ConnectionId> connect(const ConnectOptions& options,
                                const ConnectionHandlers& handlers = {}) noexcept;
   // The same without an allocation on this thread, to be called again and again. The attempt starts
@@ -109,7 +107,9 @@ class Reactor {
   // reactor_stopping.
   Result<ConnectionId> connect(const Endpoint& endpoint, const ConnectionHandlers& handlers = {},
                                std::uint32_t first_address = 0) noexcept;
-  // Accepts connections; returns the address, with the port that was taken.
+  // Accepts connections; returns the address, with the port that was taken. Errors: those of
+  // ListenOptions::validate(), file and TLS configuration errors, address_in_use, listen_failed,
+  // memory_exhausted.
   Result<Address> listen(const ListenOptions& options) noexcept;
 
   // The connection, or null when it has ended.
@@ -164,6 +164,7 @@ class Reactor {
   friend class JournalReplay;
   struct Impl;
   Reactor() noexcept;
+  static Result<std::unique_ptr<Reactor>> make(const ReactorOptions& options, ReactorIo ios);
   [[nodiscard]] detail::JournalUser& journal_user() noexcept;
   std::unique_ptr<Impl> impl_;
 };
