@@ -141,11 +141,15 @@ void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
 }
 #endif
 
-// The others come to these.
-void* operator new(std::size_t bytes) {
+// The others come to these, but for this one under a sanitizer.
+void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
   void* const memory = fails(FailedAllocation::ours) ? nullptr : __libc_malloc(bytes);
-  if (memory == nullptr) throw std::bad_alloc();
   count(held.ours, memory, 1);
+  return memory;
+}
+void* operator new(std::size_t bytes) {
+  void* const memory = ::operator new(bytes, std::nothrow);
+  if (memory == nullptr) throw std::bad_alloc();
   return memory;
 }
 void operator delete(void* memory) noexcept {
