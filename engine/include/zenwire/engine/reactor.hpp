@@ -142,7 +142,7 @@ class Reactor {
   // Any thread. Refuses new work, sends what is queued, closes every connection with 1001 and ends
   // when all have closed, or at the deadline by force.
   void stop(std::chrono::nanoseconds deadline = std::chrono::seconds(3)) noexcept;
-  // Any thread: runs `call` on the reactor's thread. Allocates on the calling thread.
+  // Any thread: runs `call` on the reactor's thread. Allocates; want of memory ends the process.
   void post(Callback<Reactor&> call) noexcept;
   // Any thread: ends a reactor's sleep after something was put into an outbox. Two loads if it does
   // not sleep.
