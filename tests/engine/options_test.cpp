@@ -10,6 +10,7 @@
 #include <rapidcheck/gtest.h>
 
 #include <zenwire/engine/options.hpp>
+#include <zenwire/engine/session_options.hpp>
 
 namespace zenwire {
 namespace {
@@ -277,6 +278,98 @@ RC_GTEST_PROP(ReactorOptionsProperty, within_bounds_is_accepted_and_one_thing_wr
   options.message_bytes_max = between<std::uint64_t>(1, std::uint64_t{1} << 31);
   RC_ASSERT(options.validate().has_value());
   const auto& [says, make] = wrong_reactors()[between<std::size_t>(0, wrong_reactors().size() - 1)];
+  make(options);
+  const auto valid = options.validate();
+  RC_ASSERT(!valid.has_value());
+  RC_ASSERT(valid.error().detail().find(says) != std::string_view::npos);
+}
+
+// --- Of sessions.
+
+nanoseconds duration(std::int64_t least_ns = 1) {
+  return nanoseconds(between<std::int64_t>(least_ns, 3'600'000'000'000));
+}
+
+SessionOptions valid_session() {
+  SessionOptions options;
+  options.connect = valid_connect();
+  options.reconnect.base = duration();
+  options.reconnect.cap = options.reconnect.base + duration(0);
+  options.reconnect.stable_after = duration(0);
+  options.reconnect.retry_after_max = duration(0);
+  options.reconnect.jitter_permille = between<std::uint32_t>(0, 1000);
+  options.heartbeat.kind = static_cast<HeartbeatKind>(between<int>(0, 3));
+  options.heartbeat.interval = duration();
+  options.heartbeat.missed_max = between<std::uint32_t>(1, 100);
+  options.heartbeat.idle_timeout = duration(0);
+  options.rotation = {duration(0), duration(), duration()};
+  options.login_timeout = duration();
+  options.acknowledge_timeout = duration();
+  options.chunk_max = between<std::uint32_t>(1, 1000);
+  options.chunk_interval = duration(0);
+  options.channels_max = between<std::uint32_t>(1, 1U << 24);
+  options.channel_bytes_max = between<std::uint32_t>(1, 4096);
+  options.draft_bytes_max = between<std::size_t>(1, 1U << 20);
+  options.requests.requests_max = between<std::uint32_t>(1, 1U << 16);
+  options.streams_max = between<std::uint32_t>(0, options.channels_max);
+  return options;
+}
+
+struct WrongSession {
+  const char* says;
+  void (*make)(SessionOptions&);
+};
+
+const std::vector<WrongSession>& wrong_sessions() {
+  static const std::vector<WrongSession> kAll = {
+      {"base", [](auto& o) { o.reconnect.base = -duration(0); }},
+      {"cap", [](auto& o) { o.reconnect.cap = o.reconnect.base - duration(); }},
+      {"stable_after", [](auto& o) { o.reconnect.stable_after = -duration(); }},
+      {"retry_after_max", [](auto& o) { o.reconnect.retry_after_max = -duration(); }},
+      {"jitter_permille",
+       [](auto& o) { o.reconnect.jitter_permille = between<std::uint32_t>(1001, 1U << 31); }},
+      {"interval",
+       [](auto& o) {
+         o.heartbeat.kind = HeartbeatKind::ping;
+         o.heartbeat.interval = -duration(0);
+       }},
+      {"missed_max",
+       [](auto& o) {
+         o.heartbeat.kind = HeartbeatKind::server;
+         o.heartbeat.missed_max = 0;
+       }},
+      {"idle_timeout", [](auto& o) { o.heartbeat.idle_timeout = -duration(); }},
+      {"age_max", [](auto& o) { o.rotation.age_max = -duration(); }},
+      {"flow_timeout", [](auto& o) { o.rotation.flow_timeout = -duration(0); }},
+      {"drain_timeout", [](auto& o) { o.rotation.drain_timeout = -duration(0); }},
+      {"login_timeout", [](auto& o) { o.login_timeout = -duration(0); }},
+      {"acknowledge_timeout", [](auto& o) { o.acknowledge_timeout = -duration(0); }},
+      {"chunk_max", [](auto& o) { o.chunk_max = 0; }},
+      {"chunk_interval", [](auto& o) { o.chunk_interval = -duration(); }},
+      {"channels_max",
+       [](auto& o) {
+         o.channels_max = one_of<std::uint32_t>({0, (1U << 24) + 1});
+       }},
+      {"channel_bytes_max",
+       [](auto& o) {
+         o.channel_bytes_max = one_of<std::uint32_t>({0, 4097});
+       }},
+      {"draft_bytes_max", [](auto& o) { o.draft_bytes_max = 0; }},
+      {"requests_max", [](auto& o) { o.requests.requests_max = 0; }},
+      {"streams_max", [](auto& o) { o.streams_max = o.channels_max + 1; }},
+      {"held_max",
+       [](auto& o) {
+         o.streams_max = 1;
+         o.gate.held_max = 3;
+       }},
+  };
+  return kAll;
+}
+
+RC_GTEST_PROP(SessionOptionsProperty, within_bounds_is_accepted_and_one_thing_wrong_is_not, ()) {
+  SessionOptions options = valid_session();
+  RC_ASSERT(options.validate().has_value());
+  const auto& [says, make] = wrong_sessions()[between<std::size_t>(0, wrong_sessions().size() - 1)];
   make(options);
   const auto valid = options.validate();
   RC_ASSERT(!valid.has_value());
