@@ -300,6 +300,8 @@ TEST(Reactor, AFullQueueStopsReadingAndLosesNothing) {
   std::uint64_t wrong = 0;
   bool opened = false;
   std::thread strategy([&] {
+    // So that it is full once, however fast this thread reads.
+    while (!done.load() && (*queue)->statistics().full == 0) std::this_thread::yield();
     while (!done.load()) {
       const MessageView view = (*queue)->try_read();
       if (!view) {
