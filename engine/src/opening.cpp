@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cstring>
-#include <new>
 
 #include <zenwire/base/want_of_memory.hpp>
 #include <zenwire/engine/opening.hpp>
@@ -234,11 +233,9 @@ void Opening::give_up(const Error& error) noexcept {
 Opening::Progress Opening::advance(std::int64_t wall_seconds) noexcept {
   Impl& impl = *impl_;
   if (impl.progress != Progress::more) return impl.progress;
-  try {
-    return impl.advance(wall_seconds);
-  } catch (const std::bad_alloc&) {
-    return impl.fail(Error(Errc::memory_exhausted, "the opening handshake"));
-  }
+  return unless_out_of_memory(
+      [&] { return impl.advance(wall_seconds); },
+      [&] { return impl.fail(Error(Errc::memory_exhausted, "the opening handshake")); });
 }
 
 Opening::Progress Opening::Impl::advance(std::int64_t wall_seconds) {

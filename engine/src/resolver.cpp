@@ -2,19 +2,24 @@
 
 #include <atomic>
 #include <cerrno>
-#include <exception>
 #include <memory>
-#include <new>
 #include <string>
-#include <thread>
 
 #include <netdb.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <zenwire/base/want_of_memory.hpp>
+
+#include "start_thread.hpp"
+
 namespace zenwire::detail {
 
 struct Resolver::Question {
+  ~Question() {
+    if (wake_fd >= 0) ::close(wake_fd);
+  }
+
   // The asker's.
   Question* next = nullptr;
   Completion* completion = nullptr;
@@ -42,9 +47,7 @@ Resolver::~Resolver() {
 }
 
 void Resolver::let_go(Question* question) noexcept {
-  if (question->holders.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
-  ::close(question->wake_fd);
-  delete question;
+  if (question->holders.fetch_sub(1, std::memory_order_acq_rel) == 1) delete question;
 }
 
 void Resolver::look_up(Question& question) {
@@ -70,11 +73,7 @@ void Resolver::look_up(Question& question) {
 }
 
 void Resolver::run(Question* question) noexcept {
-  try {
-    look_up(*question);
-  } catch (const std::bad_alloc&) {
-    question->out_of_memory = true;
-  }
+  unless_out_of_memory([&] { look_up(*question); }, [&] { question->out_of_memory = true; });
   question->answered.store(true, std::memory_order_release);
   // Only an overflow of 2^64 wake-ups could fail here, and then the asker is awake.
   [[maybe_unused]] const int woken = ::eventfd_write(question->wake_fd, 1);
@@ -95,21 +94,21 @@ void Resolver::ask(Completion& completion, ResolveRequest& request) noexcept {
 
 // Null for want of memory, of a descriptor or of a thread.
 Resolver::Question* Resolver::start(Completion& completion, ResolveRequest& request) noexcept {
-  std::unique_ptr<Question> question(new (std::nothrow) Question);
+  std::unique_ptr<Question> question = or_null([&] {
+    auto made = std::make_unique<Question>();
+    made->host = request.host;
+    return made;
+  });
   if (question == nullptr) return nullptr;
   question->completion = &completion;
   question->request = &request;
   question->port = request.port;
-  try {
-    question->host = request.host;
-    question->wake_fd = ::dup(wake_fd_);
-    if (question->wake_fd < 0) return nullptr;
-    std::thread(run, question.get()).detach();
-    return question.release();
-  } catch (const std::exception&) {  // bad_alloc, or the system_error of a thread
-    if (question->wake_fd >= 0) ::close(question->wake_fd);
-    return nullptr;
-  }
+  question->wake_fd = ::dup(wake_fd_);
+  if (question->wake_fd < 0) return nullptr;
+  auto thread = start_thread("resolver", [asked = question.get()] { run(asked); });
+  if (!thread) return nullptr;
+  thread->detach();
+  return question.release();
 }
 
 bool Resolver::cancel(const Completion& completion) noexcept {

@@ -4,9 +4,8 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <system_error>
 
-#include <zenwire/base/want_of_memory.hpp>
+#include "start_thread.hpp"
 
 namespace zenwire::detail {
 namespace {
@@ -460,19 +459,15 @@ Setup::Setup(std::unique_ptr<Io> io, std::uint32_t attempts_max, Hooks hooks)
 Setup::~Setup() {
   stop();
   take_mail();
-  ZW_ASSERT(attempts_.empty());
+  ZW_ASSERT(attempts_.empty() && lent_ == nullptr);
 }
 
 Result<void> Setup::start() noexcept {
   ZW_ASSERT(!thread_.joinable());
-  try {
-    thread_ = std::thread([this] { run(); });
-    return {};
-  } catch (const std::system_error& error) {
-    return zenwire::fail(Errc::system_error, "set-up thread", error.code().value());
-  } catch (const std::bad_alloc&) {
-    return zenwire::fail(Errc::memory_exhausted, "set-up thread");
-  }
+  auto thread = start_thread("set-up thread", [this] { run(); });
+  if (!thread) return tl::unexpected<Error>(thread.error());
+  thread_ = std::move(*thread);
+  return {};
 }
 
 void Setup::request_stop() noexcept {

@@ -16,12 +16,12 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <new>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include <zenwire/base/callback.hpp>
+#include <zenwire/base/want_of_memory.hpp>
 #include <zenwire/codec/url.hpp>
 #include <zenwire/engine/connection.hpp>
 #include <zenwire/engine/io.hpp>
@@ -87,11 +87,8 @@ class Attempt {
   // wherever it comes up, fails the attempt. fail() and what it calls allocate nothing.
   template <auto Step, typename... Arguments>
   void take(Arguments... arguments) noexcept {
-    try {
-      (this->*Step)(arguments...);
-    } catch (const std::bad_alloc&) {
-      fail(Error(Errc::memory_exhausted, "setting the connection up"));
-    }
+    unless_out_of_memory([&] { (this->*Step)(arguments...); },
+                         [&] { fail(Error(Errc::memory_exhausted, "setting the connection up")); });
   }
   template <auto Step>
   [[nodiscard]] static Completion::Function on() noexcept;

@@ -350,13 +350,14 @@ int TlsStream::Impl::send(const std::byte* from, std::size_t bytes) noexcept {
 // answers (key updates without end) loses the connection.
 int TlsStream::Impl::send_later(const std::byte* from, std::size_t bytes) noexcept {
   if (done && bytes > pending.capacity() - pending.size()) return WOLFSSL_CBIO_ERR_GENERAL;
-  try {
+  const auto keep = [&] {
     pending.insert(pending.end(), from, from + bytes);
     return static_cast<int>(bytes);
-  } catch (const std::bad_alloc&) {
+  };
+  return unless_out_of_memory(keep, [&] {
     refusal = Error(Errc::memory_exhausted, "TLS handshake");
-    return WOLFSSL_CBIO_ERR_GENERAL;
-  }
+    return static_cast<int>(WOLFSSL_CBIO_ERR_GENERAL);
+  });
 }
 
 // --- Trust.
@@ -450,11 +451,9 @@ Error TlsStream::Impl::not_tls() const {
 
 // Its particulars are worth an allocation; without one it says what it can.
 Error TlsStream::Impl::error_of(int result) const noexcept {
-  try {
-    return describe(result);
-  } catch (const std::bad_alloc&) {
-    return done ? Errc::tls_record_invalid : Errc::memory_exhausted;
-  }
+  return unless_out_of_memory(
+      [&] { return describe(result); },
+      [&] { return done ? Errc::tls_record_invalid : Errc::memory_exhausted; });
 }
 
 Error TlsStream::Impl::describe(int result) const {
@@ -722,12 +721,12 @@ int tls_send(WOLFSSL*, char* from, int bytes, void* stream) noexcept {
 
 int tls_verify(int chain_ok, WOLFSSL_X509_STORE_CTX* store) noexcept {
   auto& stream = *static_cast<TlsStream::Impl*>(store->userCtx);
-  try {
-    return stream.accept_certificate(chain_ok != 0, *store) ? 1 : 0;
-  } catch (const std::bad_alloc&) {  // no exception through the library's frames
+  // No exception may pass through the library's frames.
+  const auto accept = [&] { return stream.accept_certificate(chain_ok != 0, *store) ? 1 : 0; };
+  return unless_out_of_memory(accept, [&] {
     stream.refusal = Error(Errc::memory_exhausted, "certificate check");
     return 0;
-  }
+  });
 }
 
 }  // namespace detail

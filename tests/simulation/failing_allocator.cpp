@@ -68,6 +68,10 @@ namespace {
 void* __libc_malloc(std::size_t bytes) {
   return std::malloc(bytes);
 }
+void* __libc_memalign(std::size_t alignment, std::size_t bytes) {
+  void* memory = nullptr;
+  return ::posix_memalign(&memory, alignment, bytes) == 0 ? memory : nullptr;
+}
 void __libc_free(void* memory) {
   std::free(memory);
 }
@@ -124,24 +128,9 @@ int munmap(void* address, std::size_t bytes) {
   return static_cast<int>(::syscall(SYS_munmap, address, bytes));
 }
 }
-
-void* operator new(std::size_t bytes, std::align_val_t alignment) {
-  void* const memory = fails(FailedAllocation::ours)
-                           ? nullptr
-                           : __libc_memalign(static_cast<std::size_t>(alignment), bytes);
-  if (memory == nullptr) throw std::bad_alloc();
-  count(held.ours, memory, 1);
-  return memory;
-}
-void operator delete(void* memory, std::align_val_t) noexcept {
-  ::operator delete(memory);
-}
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
-  ::operator delete(memory);
-}
 #endif
 
-// The others come to these, but for this one under a sanitizer.
+// The others come to these, but for those with nothrow under a sanitizer.
 void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
   void* const memory = fails(FailedAllocation::ours) ? nullptr : __libc_malloc(bytes);
   count(held.ours, memory, 1);
@@ -157,5 +146,24 @@ void operator delete(void* memory) noexcept {
   __libc_free(memory);
 }
 void operator delete(void* memory, std::size_t) noexcept {
+  ::operator delete(memory);
+}
+
+void* operator new(std::size_t bytes, std::align_val_t alignment, const std::nothrow_t&) noexcept {
+  void* const memory = fails(FailedAllocation::ours)
+                           ? nullptr
+                           : __libc_memalign(static_cast<std::size_t>(alignment), bytes);
+  count(held.ours, memory, 1);
+  return memory;
+}
+void* operator new(std::size_t bytes, std::align_val_t alignment) {
+  void* const memory = ::operator new(bytes, alignment, std::nothrow);
+  if (memory == nullptr) throw std::bad_alloc();
+  return memory;
+}
+void operator delete(void* memory, std::align_val_t) noexcept {
+  ::operator delete(memory);
+}
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
   ::operator delete(memory);
 }

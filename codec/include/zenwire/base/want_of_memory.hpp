@@ -4,6 +4,8 @@
 // up allocates with operator new, deep inside of containers and strings; whoever calls it gets
 // memory_exhausted, like any other error, and no exception passes. Of no concern to open
 // connections: they allocate nothing.
+//
+// Here alone exceptions are caught, but for those of std::thread (engine/src/start_thread.hpp).
 
 #include <new>
 #include <utility>
@@ -12,25 +14,27 @@
 
 namespace zenwire {
 
-// `make()`, which returns a Result; memory_exhausted if an allocation in it failed. What it had
-// made by then is destroyed.
+// `work()`, or `otherwise()` if an allocation in it failed; what it had made by then is destroyed.
+template <typename Work, typename Otherwise>
+auto unless_out_of_memory(Work&& work, Otherwise&& otherwise) noexcept -> decltype(work()) {
+  try {
+    return std::forward<Work>(work)();
+  } catch (const std::bad_alloc&) {
+    return std::forward<Otherwise>(otherwise)();
+  }
+}
+
+// `make()`, which returns a Result; memory_exhausted if an allocation in it failed.
 template <typename Make>
 auto or_memory_exhausted(Make&& make) noexcept -> decltype(make()) {
-  try {
-    return std::forward<Make>(make)();
-  } catch (const std::bad_alloc&) {
-    return fail(Errc::memory_exhausted, "operator new");
-  }
+  return unless_out_of_memory(std::forward<Make>(make),
+                              [] { return fail(Errc::memory_exhausted, "operator new"); });
 }
 
 // `make()`, which returns a pointer; null if an allocation in it failed.
 template <typename Make>
 auto or_null(Make&& make) noexcept -> decltype(make()) {
-  try {
-    return std::forward<Make>(make)();
-  } catch (const std::bad_alloc&) {
-    return nullptr;
-  }
+  return unless_out_of_memory(std::forward<Make>(make), [] { return nullptr; });
 }
 
 }  // namespace zenwire
