@@ -1,6 +1,8 @@
 #include "nats_publisher.hpp"
 
+#include <condition_variable>
 #include <limits>
+#include <mutex>
 
 #include <nats/nats.h>
 
@@ -21,13 +23,29 @@ struct NatsPublisher::Library {
   natsConnection* connection = nullptr;
   // Written by a thread of the library.
   std::atomic<std::uint64_t> disconnects{0};
+  std::mutex mutex;
+  std::condition_variable ended;
+  bool closed = false;
 
+  // That it is closed is the last that the library's thread says: what it says it to must not be
+  // gone before.
   ~Library() {
+    if (connection != nullptr) {
+      natsConnection_Close(connection);
+      std::unique_lock lock(mutex);
+      ended.wait(lock, [this] { return closed; });
+    }
     natsConnection_Destroy(connection);
     natsOptions_Destroy(options);
   }
   static void on_disconnected(natsConnection*, void* self) {
     static_cast<Library*>(self)->disconnects.fetch_add(1, std::memory_order_relaxed);
+  }
+  static void on_closed(natsConnection*, void* self) {
+    auto& library = *static_cast<Library*>(self);
+    const std::lock_guard lock(library.mutex);
+    library.closed = true;
+    library.ended.notify_all();
   }
 };
 
@@ -45,6 +63,9 @@ Result<std::unique_ptr<NatsPublisher>> NatsPublisher::connect(const std::string&
   if (status == NATS_OK) status = natsOptions_SetReconnectWait(library.options, kReconnectWait_ms);
   if (status == NATS_OK) {
     status = natsOptions_SetDisconnectedCB(library.options, &Library::on_disconnected, &library);
+  }
+  if (status == NATS_OK) {
+    status = natsOptions_SetClosedCB(library.options, &Library::on_closed, &library);
   }
   if (status == NATS_OK) status = natsConnection_Connect(&library.connection, library.options);
   if (status != NATS_OK) return tl::unexpected(error_of("NATS", status));

@@ -135,7 +135,6 @@ class HiddenValues : public ::testing::Test {
     const auto id = reactor->connect(connecting, again.handlers());
     EXPECT_TRUE(id.has_value());
     while (!replay.ended()) reactor->poll(false);
-    reactor.reset();
     EXPECT_EQ(tell(replay.report()), "none");
     return again.heard;
   }
@@ -382,7 +381,6 @@ TEST_P(HiddenInStreams, are_not_kept_and_it_is_done_again_without_them) {
     server_listener_ = &again;
     ASSERT_TRUE(reactor->listen(listening()).has_value());
     while (!replay.ended()) reactor->poll(false);
-    reactor.reset();
     EXPECT_EQ(tell(replay.report()), "none");
     EXPECT_TRUE(again.heard == kept);
   }

@@ -63,6 +63,7 @@ class JournalReplay {
 
   // Nothing is left to replay, or it diverged.
   [[nodiscard]] bool ended() const noexcept;
+  // While the reactor that it gave lives: the callbacks are counted there.
   [[nodiscard]] JournalReport report() const;
 
  private:
