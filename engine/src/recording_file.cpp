@@ -486,10 +486,12 @@ char* RecordingFile::move_window(std::size_t bytes) noexcept {
 // Under the mutex, without which the helpers give it back. Null: they have.
 char* RecordingFile::mapped(std::uint64_t offset, std::size_t bytes) noexcept {
   if (pieces_.empty() || offset < window_offset_) return nullptr;
-  char* const at = window_ + (offset - window_offset_);
-  const Piece& last = pieces_.back();
-  const bool there = at >= pieces_.front().at && at + bytes <= last.at + last.bytes;
-  return there ? at : nullptr;
+  // By offsets: an address outside of what is mapped may not even be computed.
+  const std::uint64_t from = offset - window_offset_;
+  const auto first = static_cast<std::uint64_t>(pieces_.front().at - window_);
+  const auto last = static_cast<std::uint64_t>(pieces_.back().at - window_) + pieces_.back().bytes;
+  const bool there = from >= first && from <= last && bytes <= last - from;
+  return there ? window_ + from : nullptr;
 }
 
 bool RecordingFile::read_back(std::uint64_t offset, MutableBytes to) noexcept {
