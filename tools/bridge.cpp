@@ -39,7 +39,7 @@ constexpr std::string_view kName = "bridge";
 constexpr std::uint32_t kLines_max = 16;
 constexpr std::size_t kBatch_messages = 256;
 // Copies are known by their content: a line may be so many messages, and so long, behind another.
-constexpr std::uint32_t kContents = 1U << 16;
+constexpr std::uint32_t kContents = 1U << 17;
 constexpr std::chrono::seconds kContentAge{60};
 
 struct BridgeFlags {

@@ -271,7 +271,7 @@ class Race {
     options.held_bytes_max = std::size_t{64} << 10;
     options.held_max = 64;
     options.window = 64;
-    options.contents = 4;
+    options.contents = 8;
     options.first_sequence = 1;
     options.memory.prefault = false;
     gate_ = SequenceGate::make(options,

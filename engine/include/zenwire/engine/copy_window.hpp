@@ -37,8 +37,10 @@ class CopyWindow {
  public:
   static constexpr unsigned kMembers_max = 32;
 
-  // `contents` is a power of two from 4: how many are remembered at most. One that has not been
-  // seen for `age_ns` is news again, whoever sends it.
+  // `contents` is a power of two from 8: how many are remembered at most. They lie in sets of
+  // eight, so that one may be forgotten before all are there: with eight times as many as a member
+  // is behind, hardly ever. One that has not been seen for `age_ns` is news again, whoever sends
+  // it.
   CopyWindow(std::uint32_t contents, std::uint64_t age_ns);
 
   CopyVerdict offer(unsigned member, Bytes content, Instant_ns now_ns) noexcept;
@@ -50,7 +52,7 @@ class CopyWindow {
   [[nodiscard]] std::uint64_t evicted() const noexcept { return evicted_; }
 
  private:
-  static constexpr std::size_t kWays = 4;
+  static constexpr std::size_t kWays = 8;
 
   struct alignas(64) Entry {
     std::uint64_t hash = 0;

@@ -122,8 +122,8 @@ struct SequenceGateOptions {
   // When the first copy of each of so many recent numbers came: what tells a copy from a message
   // that is too late, and how far a member is behind. A power of two.
   std::uint32_t window = 4096;
-  // Where messages have no sequence: so many recent contents are known again, for so long. A power
-  // of two from 4.
+  // Where messages have no sequence: so many recent contents are known again, for so long:
+  // eight times as many as a member may be behind (copy_window.hpp). A power of two from 8.
   std::uint32_t contents = 1024;
   std::chrono::nanoseconds content_age = std::chrono::seconds(10);
   // The first number to expect; 0 takes the first message's.
