@@ -16,7 +16,7 @@ constexpr std::uint8_t kBehind_max = std::numeric_limits<std::uint8_t>::max();
 
 CopyWindow::CopyWindow(std::uint32_t contents, std::uint64_t age_ns)
     : sets_(contents / kWays), age_ns_(age_ns), entries_(std::make_unique<Set[]>(sets_)) {
-  ZW_ASSERT(contents >= kWays && std::has_single_bit(contents));
+  ZW_ASSERT(contents >= kContents_min && std::has_single_bit(contents));
   ZW_ASSERT(age_ns > 0);
 }
 

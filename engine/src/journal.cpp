@@ -370,8 +370,11 @@ std::int64_t Journal::given_signed(std::int64_t live) noexcept {
   return unzigzag(given(zigzag(live)));
 }
 
-void Journal::given_bytes(MutableBytes bytes) noexcept {
-  if (!replaying()) return put_bytes(bytes);
+void Journal::given_bytes(MutableBytes bytes, JournalInput* input) noexcept {
+  if (!replaying()) {
+    if (input != nullptr) note_input(bytes.size(), *input);
+    return put_bytes(bytes);
+  }
   const Bytes recorded = get_bytes(bytes.size());
   if (!recorded.empty()) std::memcpy(bytes.data(), recorded.data(), recorded.size());
 }
@@ -383,22 +386,10 @@ void Journal::note_input(std::size_t bytes, JournalInput& input) const noexcept 
              static_cast<std::uint32_t>(bytes)});
 }
 
-void Journal::given_input(MutableBytes bytes, JournalInput& input) noexcept {
-  if (!replaying()) note_input(bytes.size(), input);
-  given_bytes(bytes);
-}
-
-Bytes Journal::given_block(Bytes live) noexcept {
+Bytes Journal::given_block(Bytes live, JournalInput* input) noexcept {
   const std::uint64_t bytes = given(live.size());
   if (replaying()) return get_bytes(bytes);
-  put_bytes(live);
-  return live;
-}
-
-Bytes Journal::given_input_block(Bytes live, JournalInput& input) noexcept {
-  const std::uint64_t bytes = given(live.size());
-  if (replaying()) return get_bytes(bytes);
-  note_input(live.size(), input);
+  if (input != nullptr) note_input(live.size(), *input);
   put_bytes(live);
   return live;
 }

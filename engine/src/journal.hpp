@@ -113,13 +113,10 @@ class Journal {
   // The world's.
   std::uint64_t given(std::uint64_t live) noexcept;
   std::int64_t given_signed(std::int64_t live) noexcept;
-  // As many as both sides know of.
-  void given_bytes(MutableBytes bytes) noexcept;
-  // The same, of a connection's plaintext: `input` learns where it lies.
-  void given_input(MutableBytes bytes, JournalInput& input) noexcept;
-  Bytes given_input_block(Bytes live, JournalInput& input) noexcept;
+  // As many as both sides know of. Of a connection's plaintext, `input` learns where it lies.
+  void given_bytes(MutableBytes bytes, JournalInput* input = nullptr) noexcept;
   // With their number; on replay a view into the file.
-  Bytes given_block(Bytes live) noexcept;
+  Bytes given_block(Bytes live, JournalInput* input = nullptr) noexcept;
   void given_text(std::string& text) noexcept;
   // A divergence that is none of a field.
   void disagree(const std::string& expected, const std::string& got) noexcept;

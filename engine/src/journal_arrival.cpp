@@ -178,7 +178,7 @@ bool transfer_arrival(Journal& journal, Attempt& attempt, JournalIo::Stream& str
   transfer(journal, established.close_timeout_ns);
   transfer(journal, established.deflate_level);
   transfer(journal, established.opened);
-  const Bytes leftover = journal.given_input_block(established.leftover, stream.input);
+  const Bytes leftover = journal.given_block(established.leftover, &stream.input);
   if (journal.replaying()) established.leftover.assign(leftover.begin(), leftover.end());
   stream.secure = established.opened.secure;
   if (stream.secure) {

@@ -160,7 +160,7 @@ std::ptrdiff_t JournalIo::take(Socket socket, MutableBytes space, TakeMode mode)
     if (stream.secure) {
       stream.frames.transfer(journal_, taken);
     } else {
-      journal_.given_input(taken, stream.input);
+      journal_.given_bytes(taken, &stream.input);
     }
   }
   journal_.commit();

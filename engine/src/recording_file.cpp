@@ -494,6 +494,14 @@ char* RecordingFile::mapped(std::uint64_t offset, std::size_t bytes) noexcept {
   return there ? window_ + from : nullptr;
 }
 
+// Under the mutex. Less than was asked for is an error too.
+bool RecordingFile::is_whole(ssize_t moved, std::size_t bytes, const char* doing) noexcept {
+  if (moved == static_cast<ssize_t>(bytes)) return true;
+  if (!error_)
+    error_ = system_failure(Errc::recording_failed, doing + options_.path, moved < 0 ? errno : EIO);
+  return false;
+}
+
 bool RecordingFile::read_back(std::uint64_t offset, MutableBytes to) noexcept {
   const std::lock_guard lock(mutex_);
   if (const char* const at = mapped(offset, to.size())) {
@@ -501,12 +509,7 @@ bool RecordingFile::read_back(std::uint64_t offset, MutableBytes to) noexcept {
     return true;
   }
   const ssize_t read = pread(file_, to.data(), to.size(), static_cast<off_t>(offset));
-  if (read == static_cast<ssize_t>(to.size())) return true;
-  if (!error_) {
-    error_ =
-        system_failure(Errc::recording_failed, "reading " + options_.path, read < 0 ? errno : EIO);
-  }
-  return false;
+  return is_whole(read, to.size(), "reading ");
 }
 
 bool RecordingFile::overwrite(std::uint64_t offset, Bytes from) noexcept {
@@ -516,12 +519,7 @@ bool RecordingFile::overwrite(std::uint64_t offset, Bytes from) noexcept {
     return true;
   }
   const ssize_t wrote = pwrite(file_, from.data(), from.size(), static_cast<off_t>(offset));
-  if (wrote == static_cast<ssize_t>(from.size())) return true;
-  if (!error_) {
-    error_ =
-        system_failure(Errc::recording_failed, "writing " + options_.path, wrote < 0 ? errno : EIO);
-  }
-  return false;
+  return is_whole(wrote, from.size(), "writing ");
 }
 
 // The helpers may lengthen it again, by zeros, until close().

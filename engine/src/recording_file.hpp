@@ -140,6 +140,7 @@ class RecordingFile {
   void place_helper() const noexcept;
   void note_error(const Error& error) noexcept;
   [[nodiscard]] char* mapped(std::uint64_t offset, std::size_t bytes) noexcept;
+  bool is_whole(ssize_t moved, std::size_t bytes, const char* doing) noexcept;
 
   RecorderOptions options_;
   int file_ = -1;

@@ -32,7 +32,8 @@ Result<void> SequenceGateOptions::validate() const {
     return fail(Errc::invalid_option, "held_max must be a power of two up to 1048576");
   if (!std::has_single_bit(window) || window < 2 || window > (1U << 24))
     return fail(Errc::invalid_option, "window must be a power of two from 2 to 16777216");
-  if (!std::has_single_bit(contents) || contents < 8 || contents > (1U << 24))
+  if (!std::has_single_bit(contents) || contents < CopyWindow::kContents_min ||
+      contents > (1U << 24))
     return fail(Errc::invalid_option, "contents must be a power of two from 8 to 16777216");
   if (held_bytes_max < arena_bytes(0))
     return fail(Errc::invalid_option, "held_bytes_max must hold at least one padded message");

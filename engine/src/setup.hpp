@@ -159,7 +159,7 @@ class Setup {
   Setup(const Setup&) = delete;
   Setup& operator=(const Setup&) = delete;
 
-  // Error: system_error, when there is no thread to be had.
+  // Errors: system_error, when there is no thread to be had; memory_exhausted.
   Result<void> start() noexcept;
   // Any thread: gives up what is under way, which is handed over as failed, and takes no more.
   void request_stop() noexcept;

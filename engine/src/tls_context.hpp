@@ -32,5 +32,9 @@ int tls_verify(int chain_ok, WOLFSSL_X509_STORE_CTX* store) noexcept;
 // "ASN no signer error to confirm failure (-188)".
 std::string library_text(int error);
 
+bool is_want_of_memory(int error) noexcept;
+// What a call that configures came to; `what` it was to set.
+Result<void> configured(int result, const std::string& what);
+
 }  // namespace detail
 }  // namespace zenwire

@@ -73,12 +73,6 @@ std::string blame(const char* stem, const std::string& path) {
   return path.empty() ? std::string(stem) + "_pem" : std::string(stem) + "_file: " + path;
 }
 
-Result<void> configured(int result, const std::string& what) {
-  if (result == WOLFSSL_SUCCESS) return {};
-  if (result == MEMORY_E || result == MEMORY_ERROR) return fail(Errc::memory_exhausted, what);
-  return fail(Errc::tls_configuration, what + ": " + detail::library_text(result));
-}
-
 bool chooses_trust(const TlsOptions& options) noexcept {
   return !options.ca_file.empty() || !options.ca_directory.empty() || !options.ca_pem.empty();
 }
@@ -94,7 +88,7 @@ void trust_system(WOLFSSL_CTX* context) noexcept {
 Result<void> trust_pem(WOLFSSL_CTX* context, const Pem& pem, const std::string& option) {
   const int loaded =
       wolfSSL_CTX_load_verify_buffer(context, pem.data(), pem.size(), WOLFSSL_FILETYPE_PEM);
-  return configured(loaded, option + " holds no usable certificate");
+  return detail::configured(loaded, option + " holds no usable certificate");
 }
 
 Result<void> trust_directory(WOLFSSL_CTX* context, const std::string& path) {
@@ -103,7 +97,7 @@ Result<void> trust_directory(WOLFSSL_CTX* context, const std::string& path) {
     return unreadable("ca_directory", path, error ? error.value() : ENOTDIR);
   const int loaded = wolfSSL_CTX_load_verify_locations_ex(context, nullptr, path.c_str(),
                                                           WOLFSSL_LOAD_FLAG_IGNORE_ERR);
-  return configured(loaded, "ca_directory: " + path + " holds no usable certificate");
+  return detail::configured(loaded, "ca_directory: " + path + " holds no usable certificate");
 }
 
 Result<void> load_trust(WOLFSSL_CTX* context, const TlsOptions& options) {
@@ -129,14 +123,15 @@ Result<void> load_identity(WOLFSSL_CTX* context, const TlsOptions& options) {
   if (chain->empty() && key->empty()) return {};
   if (chain->empty()) return fail(Errc::tls_configuration, "a key without its certificate");
   if (key->empty()) return fail(Errc::tls_configuration, "a certificate without its key");
-  if (auto ok = configured(
+  if (auto ok = detail::configured(
           wolfSSL_CTX_use_certificate_chain_buffer(context, chain->data(), chain->size()),
           blame("certificate", options.certificate_file) + " holds no usable certificate");
       !ok)
     return ok;
-  if (auto ok = configured(wolfSSL_CTX_use_PrivateKey_buffer(context, key->data(), key->size(),
-                                                             WOLFSSL_FILETYPE_PEM),
-                           blame("key", options.key_file) + " holds no usable, unencrypted key");
+  if (auto ok =
+          detail::configured(wolfSSL_CTX_use_PrivateKey_buffer(context, key->data(), key->size(),
+                                                               WOLFSSL_FILETYPE_PEM),
+                             blame("key", options.key_file) + " holds no usable, unencrypted key");
       !ok)
     return ok;
   if (wolfSSL_CTX_check_private_key(context) == WOLFSSL_SUCCESS) return {};
@@ -199,7 +194,8 @@ Result<TlsContext> TlsContext::make(const TlsOptions& options, bool server) {
     // A cache of the process would tie reactors together, and take a lock and memory.
     wolfSSL_CTX_set_session_cache_mode(context, WOLFSSL_SESS_CACHE_OFF);
     const int ciphers = wolfSSL_CTX_set_cipher_list(context, kCiphers);
-    if (auto ok = configured(ciphers, "ciphers"); !ok) return tl::unexpected<Error>(ok.error());
+    if (auto ok = detail::configured(ciphers, "ciphers"); !ok)
+      return tl::unexpected<Error>(ok.error());
     if (!server && options.verify && !chooses_trust(options)) trust_system(context);
     if (auto ok = load_trust(context, options); !ok) return tl::unexpected<Error>(ok.error());
     if (auto ok = load_identity(context, options); !ok) return tl::unexpected<Error>(ok.error());

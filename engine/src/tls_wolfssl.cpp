@@ -198,19 +198,13 @@ TlsStream::~TlsStream() = default;
 
 namespace {
 
-Result<void> configured(int result, const char* what) {
-  if (result == WOLFSSL_SUCCESS) return {};
-  if (result == MEMORY_E || result == MEMORY_ERROR) return fail(Errc::memory_exhausted, what);
-  return fail(Errc::tls_configuration, std::string(what) + ": " + detail::library_text(result));
-}
-
 // A server that answers with another protocol is refused; one that answers with none is older than
 // the extension (RFC 7301).
 Result<void> offer_alpn(WOLFSSL* ssl) {
   std::string name(kAlpn);  // the library's parameter is not const
-  return configured(wolfSSL_UseALPN(ssl, name.data(), static_cast<unsigned>(name.size()),
-                                    WOLFSSL_ALPN_FAILED_ON_MISMATCH),
-                    "ALPN");
+  return detail::configured(wolfSSL_UseALPN(ssl, name.data(), static_cast<unsigned>(name.size()),
+                                            WOLFSSL_ALPN_FAILED_ON_MISMATCH),
+                            "ALPN");
 }
 
 // RFC 6066, section 3: a name without its final dot; an address is not sent.
@@ -220,9 +214,9 @@ Result<void> offer_name(WOLFSSL* ssl, std::string_view name) {
   constexpr std::size_t kName_bytes_max = 255;
   if (name.empty() || name.size() > kName_bytes_max)
     return fail(Errc::invalid_option, "the server's name is empty or too long");
-  return configured(wolfSSL_UseSNI(ssl, WOLFSSL_SNI_HOST_NAME, name.data(),
-                                   static_cast<unsigned short>(name.size())),
-                    "server name");
+  return detail::configured(wolfSSL_UseSNI(ssl, WOLFSSL_SNI_HOST_NAME, name.data(),
+                                           static_cast<unsigned short>(name.size())),
+                            "server name");
 }
 
 }  // namespace
@@ -431,6 +425,16 @@ std::string library_text(int error) {
   return std::string(text.data()) + " (" + std::to_string(error) + ")";
 }
 
+bool is_want_of_memory(int error) noexcept {
+  return error == MEMORY_E || error == MEMORY_ERROR;
+}
+
+Result<void> configured(int result, const std::string& what) {
+  if (result == WOLFSSL_SUCCESS) return {};
+  if (is_want_of_memory(result)) return fail(Errc::memory_exhausted, what);
+  return fail(Errc::tls_configuration, what + ": " + library_text(result));
+}
+
 }  // namespace detail
 
 Error TlsStream::Impl::alert_error(int code) const {
@@ -465,7 +469,7 @@ Error TlsStream::Impl::describe(int result) const {
   if (!done && plain_alert >= 0) return alert_error(plain_alert);
   const int error = wolfSSL_get_error(ssl.get(), result);
   if (done) return {Errc::tls_record_invalid, peer() + ": " + detail::library_text(error)};
-  if (error == MEMORY_E || error == MEMORY_ERROR) return {Errc::memory_exhausted, "TLS handshake"};
+  if (detail::is_want_of_memory(error)) return {Errc::memory_exhausted, "TLS handshake"};
   if (error == NO_PEER_CERT)
     return {Errc::tls_certificate_invalid, peer() + " sent no certificate"};
   if (error == UNKNOWN_ALPN_PROTOCOL_NAME_E)
@@ -657,7 +661,7 @@ Result<std::size_t> TlsStream::Impl::decrypt_watched(MutableBytes plaintext) noe
     journal->refuse("number of bytes");
     return std::size_t{0};
   }
-  journal->given_input(plaintext.first(bytes), *input);
+  journal->given_bytes(plaintext.first(bytes), input);
   journal->commit();
   if (ssl != nullptr) return live;
   in_begin += used;

@@ -11,14 +11,12 @@
 
 #include <zenwire/engine/byte_queue.hpp>
 
+#include "sanitized.hpp"
+
 namespace zenwire {
 namespace {
 
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-constexpr std::uint64_t kStressRecords = 100'000;
-#else
-constexpr std::uint64_t kStressRecords = 1'000'000;
-#endif
+constexpr std::uint64_t kStressRecords = test::kSanitized ? 100'000 : 1'000'000;
 
 template <typename Index = std::uint64_t>
 std::unique_ptr<ByteQueue<Index>> make_queue(std::size_t capacity_bytes) {

@@ -145,6 +145,35 @@ class HiddenValues : public ::testing::Test {
     EXPECT_EQ(tell(*report), "none");
   }
 
+  // A reactor that keeps a journal and dials a peer, in a world of their own.
+  struct Keeper {
+    template <typename Done>
+    bool until(Done done) {
+      return world.run_until([&] { return static_cast<void>(peer.read()), done(); }, kLimit_ns);
+    }
+
+    SimWorld world{1};
+    SimPeer peer{world};
+    ConnectOptions connecting;
+    Listener listener;
+    std::unique_ptr<Reactor> reactor;
+    ConnectionId id;
+  };
+  void dial(Keeper& keeper) const {
+    keeper.connecting.url = "ws://" + keeper.peer.listen().text() + "/";
+    keeper.connecting.limits.message_bytes_max = 1 << 20;
+    ReactorOptions keeping = options();
+    keeping.journal = journal();
+    keeper.reactor = add_reactor(keeper.world, keeping);
+    keeper.id = keeper.reactor->connect(keeper.connecting, keeper.listener.handlers()).value();
+  }
+  void open(Keeper& keeper) const {
+    dial(keeper);
+    ASSERT_TRUE(keeper.until([&] { return keeper.peer.accept(); }));
+    ASSERT_TRUE(keeper.until([&] { return keeper.peer.answer_upgrade(); }));
+    ASSERT_TRUE(keeper.until([&] { return keeper.listener.opened == 1; }));
+  }
+
   test::TemporaryDirectory directory_;
 };
 
@@ -168,87 +197,57 @@ TEST_F(HiddenValues, are_not_kept_wherever_a_stream_of_fragments_is_cut) {
   const Texts kept{"before", without_tokens(text), "after"};
   for (std::size_t cut = 0; cut < stream.size(); ++cut) {
     SCOPED_TRACE("cut at " + std::to_string(cut));
-    SimWorld world(1);
-    SimPeer peer(world);
-    ConnectOptions connecting{.url = "ws://" + peer.listen().text() + "/"};
-    connecting.limits.message_bytes_max = 1 << 20;
-    ReactorOptions keeping = options();
-    keeping.journal = journal();
-    auto keeper = add_reactor(world, keeping);
-    Listener listener;
-    const auto id = keeper->connect(connecting, listener.handlers()).value();
-    const auto until = [&](auto done) {
-      return world.run_until([&] { return static_cast<void>(peer.read()), done(); }, kLimit_ns);
-    };
-    ASSERT_TRUE(until([&] { return peer.accept(); }));
-    ASSERT_TRUE(until([&] { return peer.answer_upgrade(); }));
-    ASSERT_TRUE(until([&] { return listener.opened == 1; }));
-    peer.write(stream.substr(0, cut));
-    ASSERT_TRUE(until([&] { return keeper->find(id)->counters().bytes_received >= cut; }));
-    peer.write(stream.substr(cut));
-    ASSERT_TRUE(until([&] { return listener.heard.size() == 3; }));
-    peer.finish();
-    ASSERT_TRUE(until([&] { return listener.ended == 1; }));
-    EXPECT_FALSE(keeper->journal_error().has_value());
-    end(world, keeper);
-    EXPECT_EQ(listener.heard[1], text);
+    Keeper keeper;
+    ASSERT_NO_FATAL_FAILURE(open(keeper));
+    keeper.peer.write(stream.substr(0, cut));
+    ASSERT_TRUE(keeper.until(
+        [&] { return keeper.reactor->find(keeper.id)->counters().bytes_received >= cut; }));
+    keeper.peer.write(stream.substr(cut));
+    ASSERT_TRUE(keeper.until([&] { return keeper.listener.heard.size() == 3; }));
+    keeper.peer.finish();
+    ASSERT_TRUE(keeper.until([&] { return keeper.listener.ended == 1; }));
+    EXPECT_FALSE(keeper.reactor->journal_error().has_value());
+    end(keeper.world, keeper.reactor);
+    EXPECT_EQ(keeper.listener.heard[1], text);
     EXPECT_EQ(read_file(journal()).find("SECRET"), std::string::npos);
-    EXPECT_TRUE(replay_as_client(connecting) == kept);
+    EXPECT_TRUE(replay_as_client(keeper.connecting) == kept);
   }
 }
 
 // Behind the upgrade, in the same segment.
 TEST_F(HiddenValues, are_not_kept_of_what_comes_with_the_upgrade) {
-  SimWorld world(1);
-  SimPeer peer(world);
-  ConnectOptions connecting{.url = "ws://" + peer.listen().text() + "/"};
-  connecting.limits.message_bytes_max = 1 << 20;
-  ReactorOptions keeping = options();
-  keeping.journal = journal();
-  auto keeper = add_reactor(world, keeping);
-  Listener listener;
-  ASSERT_TRUE(keeper->connect(connecting, listener.handlers()).has_value());
-  ASSERT_TRUE(world.run_until([&] { return peer.accept(); }, kLimit_ns));
-  ASSERT_TRUE(world.run_until([&] { return peer.read().ends_with("\r\n\r\n"); }, kLimit_ns));
+  Keeper keeper;
+  dial(keeper);
+  SimPeer& peer = keeper.peer;
+  ASSERT_TRUE(keeper.world.run_until([&] { return peer.accept(); }, kLimit_ns));
+  ASSERT_TRUE(keeper.world.run_until([&] { return peer.read().ends_with("\r\n\r\n"); }, kLimit_ns));
   ASSERT_TRUE(peer.answer_upgrade());
   peer.write(frame(Opcode::text, with_tokens(1), true) + frame(Opcode::text, "after", true));
-  ASSERT_TRUE(world.run_until(
-      [&] { return static_cast<void>(peer.read()), listener.heard.size() == 2; }, kLimit_ns));
-  end(world, keeper);
+  ASSERT_TRUE(keeper.until([&] { return keeper.listener.heard.size() == 2; }));
+  end(keeper.world, keeper.reactor);
   EXPECT_EQ(read_file(journal()).find("SECRET"), std::string::npos);
-  EXPECT_EQ(replay_as_client(connecting), (Texts{without_tokens(with_tokens(1)), "after"}));
+  EXPECT_EQ(replay_as_client(keeper.connecting), (Texts{without_tokens(with_tokens(1)), "after"}));
 }
 
 // A value in more pieces than are remembered cannot be found again.
 TEST_F(HiddenValues, of_too_many_pieces_end_the_journal_before_the_message) {
-  SimWorld world(1);
-  SimPeer peer(world);
-  ConnectOptions connecting{.url = "ws://" + peer.listen().text() + "/"};
-  connecting.limits.message_bytes_max = 1 << 20;
-  ReactorOptions keeping = options();
-  keeping.journal = journal();
-  auto keeper = add_reactor(world, keeping);
-  Listener listener;
-  const auto id = keeper->connect(connecting, listener.handlers()).value();
-  const auto until = [&](auto done) {
-    return world.run_until([&] { return static_cast<void>(peer.read()), done(); }, kLimit_ns);
-  };
-  ASSERT_TRUE(until([&] { return peer.accept(); }));
-  ASSERT_TRUE(until([&] { return peer.answer_upgrade(); }));
-  ASSERT_TRUE(until([&] { return listener.opened == 1; }));
+  Keeper keeper;
+  ASSERT_NO_FATAL_FAILURE(open(keeper));
   const std::string before = frame(Opcode::text, "before", true);
   const std::string stream = before + frame(Opcode::text, with_tokens(9), true);
-  peer.write(before);
+  keeper.peer.write(before);
   for (std::size_t at = before.size(); at < stream.size(); ++at) {
-    ASSERT_TRUE(until([&] { return keeper->find(id)->counters().bytes_received >= at; }));
-    peer.write(stream.substr(at, 1));
+    ASSERT_TRUE(keeper.until(
+        [&] { return keeper.reactor->find(keeper.id)->counters().bytes_received >= at; }));
+    keeper.peer.write(stream.substr(at, 1));
   }
-  ASSERT_TRUE(until([&] { return listener.heard.size() == 2; }));
-  EXPECT_EQ(listener.heard[1], with_tokens(9));
-  ASSERT_TRUE(keeper->journal_error().has_value());
-  EXPECT_EQ(keeper->journal_error()->code(), Errc::recording_failed);
-  EXPECT_NE(keeper->journal_error()->detail().find("a secret"), std::string_view::npos);
-  end(world, keeper);
+  ASSERT_TRUE(keeper.until([&] { return keeper.listener.heard.size() == 2; }));
+  EXPECT_EQ(keeper.listener.heard[1], with_tokens(9));
+  const auto error = keeper.reactor->journal_error();
+  ASSERT_TRUE(error.has_value());
+  EXPECT_EQ(error->code(), Errc::recording_failed);
+  EXPECT_NE(error->detail().find("a secret"), std::string_view::npos);
+  end(keeper.world, keeper.reactor);
   EXPECT_EQ(read_file(journal()).find("SECRET"), std::string::npos);
   EXPECT_NE(read_file(journal()).find("before"), std::string::npos);
   expect_replays();

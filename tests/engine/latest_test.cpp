@@ -13,14 +13,12 @@
 
 #include <zenwire/engine/latest.hpp>
 
+#include "sanitized.hpp"
+
 namespace zenwire {
 namespace {
 
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-constexpr std::uint64_t kStressValues = 100'000;
-#else
-constexpr std::uint64_t kStressValues = 1'000'000;
-#endif
+constexpr std::uint64_t kStressValues = test::kSanitized ? 100'000 : 1'000'000;
 
 std::unique_ptr<LatestTable> make_table(std::uint32_t cells, std::size_t payload_bytes_max) {
   auto table = LatestTable::make({.cells = cells, .payload_bytes_max = payload_bytes_max});

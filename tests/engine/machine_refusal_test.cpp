@@ -22,6 +22,7 @@
 #include <zenwire/engine/uring_io.hpp>
 
 #include "loop.hpp"
+#include "sanitized.hpp"
 #include "temporary_directory.hpp"
 
 namespace zenwire {
@@ -139,9 +140,8 @@ TEST(RefusedStart, a_core_that_this_process_may_not_use) {
 }
 
 TEST(RefusedStart, memory_that_may_not_be_locked) {
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-  GTEST_SKIP() << "the sanitizers swallow mlockall, so that nothing refuses it";
-#endif
+  if (test::kSanitized)
+    GTEST_SKIP() << "the sanitizers swallow mlockall, so that nothing refuses it";
   const auto code = in_a_child([] {
     if (!forbid({__NR_mlockall}, ENOMEM)) return Errc::system_error;
     return code_of(Reactor::create({.prefault = false, .lock_memory = true}));

@@ -9,14 +9,12 @@
 
 #include <zenwire/engine/masking_keys.hpp>
 
+#include "sanitized.hpp"
+
 namespace zenwire {
 namespace {
 
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-constexpr std::uint32_t kStressKeys = 1'000'000;
-#else
-constexpr std::uint32_t kStressKeys = 8'000'000;
-#endif
+constexpr std::uint32_t kStressKeys = test::kSanitized ? 1'000'000 : 8'000'000;
 
 // "Random" bytes that number the keys, so that each key says when it was made.
 struct Numberer {

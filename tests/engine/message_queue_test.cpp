@@ -12,14 +12,12 @@
 
 #include <zenwire/engine/message_queue.hpp>
 
+#include "sanitized.hpp"
+
 namespace zenwire {
 namespace {
 
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-constexpr std::uint64_t kStressMessages = 50'000;
-#else
-constexpr std::uint64_t kStressMessages = 300'000;
-#endif
+constexpr std::uint64_t kStressMessages = test::kSanitized ? 50'000 : 300'000;
 
 std::unique_ptr<MessageQueue> make_queue(std::size_t capacity_bytes,
                                          FullPolicy on_full = FullPolicy::stop_reading) {

@@ -84,7 +84,7 @@ struct Record {
 inline void PrintTo(const Record& record, std::ostream* out) {
   *out << record.ns << ' ' << name(record.direction) << ' ' << name(record.type) << ' '
        << record.owner.connection << '/' << record.owner.epoch << '/' << record.owner.session << ' '
-       << testing::PrintToString(record.payload.substr(0, 200)) << " (" << record.payload.size()
+       << ::testing::PrintToString(record.payload.substr(0, 200)) << " (" << record.payload.size()
        << " bytes)";
 }
 

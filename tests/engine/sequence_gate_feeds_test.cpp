@@ -22,16 +22,14 @@
 #include <zenwire/engine/sequence_gate.hpp>
 #include <zenwire/testing/random.hpp>
 
+#include "sanitized.hpp"
+
 namespace zenwire {
 namespace {
 
 using testing::Random;
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(ZENWIRE_COVERAGE)
-constexpr std::uint64_t kSeeds = 500;
-#else
-constexpr std::uint64_t kSeeds = 10'000;
-#endif
+constexpr std::uint64_t kSeeds = test::kSanitized ? 500 : 10'000;
 constexpr unsigned kFeeds = 4;
 constexpr std::size_t kFeed_bytes_max = std::size_t{1} << 16;
 // Times of feed f are f modulo this: no two feeds do anything at the same moment.

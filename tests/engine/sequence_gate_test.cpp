@@ -29,7 +29,7 @@ Message text_message(std::string_view text) {
 
 // A gate whose output is a line of words: "7" a message, "7h" one that was held, "[4-6]" a gap,
 // "[4-6)" one that the snapshot behind it covers, "?4-6" a repair that was asked for.
-class GateFixture : public testing::Test {
+class GateFixture : public ::testing::Test {
  protected:
   void make(SequenceGateOptions options = {}) {
     options.memory.prefault = false;

@@ -15,17 +15,14 @@
 
 #include "allocation_counter.hpp"
 #include "loop.hpp"
+#include "sanitized.hpp"
 #include "tls_files.hpp"
 
 namespace zenwire {
 namespace {
 
 constexpr std::uint64_t kWarmUp = 2'000;
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-constexpr std::uint64_t kMessages = 10'000;  // ten times slower, and there for what else they see
-#else
-constexpr std::uint64_t kMessages = 100'000;
-#endif
+constexpr std::uint64_t kMessages = test::kSanitized ? 10'000 : 100'000;
 // In flight at once: enough that bursts, short writes and full windows happen.
 constexpr std::uint64_t kWindow = 32;
 
@@ -106,7 +103,7 @@ struct Client {
   }
 };
 
-class SteadyState : public testing::TestWithParam<Case> {};
+class SteadyState : public ::testing::TestWithParam<Case> {};
 
 TEST_P(SteadyState, AllocatesNothing) {
   const Case& at = GetParam();
@@ -132,7 +129,7 @@ TEST_P(SteadyState, AllocatesNothing) {
        .on_failed = Callback<Connection&, const OpenFailure&>::to<&Client::on_failed>(client)});
   ASSERT_TRUE(id.has_value());
   const std::string path =
-      testing::TempDir() + "steady_state_" + std::to_string(::getpid()) + ".jsonl";
+      ::testing::TempDir() + "steady_state_" + std::to_string(::getpid()) + ".jsonl";
   std::optional<Recorder> recorder;
   if (at.record) {
     RecorderOptions recording;
@@ -169,14 +166,14 @@ TEST_P(SteadyState, AllocatesNothing) {
 
 INSTANTIATE_TEST_SUITE_P(
     All, SteadyState,
-    testing::Values(Case{"PlainText", false, false, Opcode::text, false, false},
-                    Case{"PlainBinary", false, false, Opcode::binary, false, false},
-                    Case{"TlsText", true, false, Opcode::text, false, false},
-                    Case{"TlsBinary", true, false, Opcode::binary, false, false},
-                    Case{"Deflate", false, true, Opcode::text, false, false},
-                    Case{"TlsDeflate", true, true, Opcode::text, false, false},
-                    Case{"TlsTextRecorded", true, false, Opcode::text, true, false},
-                    Case{"APlantedAllocationIsNoticed", false, false, Opcode::text, false, true}),
+    ::testing::Values(Case{"PlainText", false, false, Opcode::text, false, false},
+                      Case{"PlainBinary", false, false, Opcode::binary, false, false},
+                      Case{"TlsText", true, false, Opcode::text, false, false},
+                      Case{"TlsBinary", true, false, Opcode::binary, false, false},
+                      Case{"Deflate", false, true, Opcode::text, false, false},
+                      Case{"TlsDeflate", true, true, Opcode::text, false, false},
+                      Case{"TlsTextRecorded", true, false, Opcode::text, true, false},
+                      Case{"APlantedAllocationIsNoticed", false, false, Opcode::text, false, true}),
     [](const auto& at) { return at.param.name; });
 
 }  // namespace

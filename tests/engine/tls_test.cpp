@@ -54,7 +54,7 @@ struct Versions {
   const char* text;
 };
 
-class TlsVersions : public testing::TestWithParam<Versions> {
+class TlsVersions : public ::testing::TestWithParam<Versions> {
  protected:
   static TlsOptions limited(TlsOptions options) {
     options.version_min = GetParam().min;
@@ -274,9 +274,9 @@ TEST_P(TlsVersions, ARecordAllocatesNothingAndAsksTheKernelNothing) {
 
 INSTANTIATE_TEST_SUITE_P(
     All, TlsVersions,
-    testing::Values(Versions{"Tls12", TlsVersion::tls1_2, TlsVersion::tls1_2, "TLSv1.2"},
-                    Versions{"Tls13", TlsVersion::tls1_3, TlsVersion::tls1_3, "TLSv1.3"},
-                    Versions{"Either", TlsVersion::tls1_2, TlsVersion::tls1_3, "TLSv1.3"}),
+    ::testing::Values(Versions{"Tls12", TlsVersion::tls1_2, TlsVersion::tls1_2, "TLSv1.2"},
+                      Versions{"Tls13", TlsVersion::tls1_3, TlsVersion::tls1_3, "TLSv1.3"},
+                      Versions{"Either", TlsVersion::tls1_2, TlsVersion::tls1_3, "TLSv1.3"}),
     [](const auto& instance) { return instance.param.name; });
 
 // --- Key updates.
@@ -347,7 +347,7 @@ struct NameCase {
   Errc outcome;
 };
 
-class TlsNames : public testing::TestWithParam<NameCase> {};
+class TlsNames : public ::testing::TestWithParam<NameCase> {};
 
 TEST_P(TlsNames, AreVerifiedByTheAlternativeNamesOnly) {
   CertificateRequest request = localhost();
@@ -363,17 +363,17 @@ TEST_P(TlsNames, AreVerifiedByTheAlternativeNamesOnly) {
 
 INSTANTIATE_TEST_SUITE_P(
     Table, TlsNames,
-    testing::Values(NameCase{"localhost", Errc::ok}, NameCase{"LocalHost", Errc::ok},
-                    NameCase{"localhost.", Errc::ok}, NameCase{"127.0.0.1", Errc::ok},
-                    NameCase{"::1", Errc::ok}, NameCase{"0:0:0:0:0:0:0:1", Errc::ok},
-                    NameCase{"a.venue.example", Errc::ok}, NameCase{"A.VENUE.example", Errc::ok},
-                    NameCase{"venue.example", Errc::tls_host_name_mismatch},
-                    NameCase{"a.b.venue.example", Errc::tls_host_name_mismatch},
-                    NameCase{"right.example", Errc::tls_host_name_mismatch},
-                    NameCase{"localhost.evil.example", Errc::tls_host_name_mismatch},
-                    NameCase{"127.0.0.2", Errc::tls_address_mismatch},
-                    NameCase{"::2", Errc::tls_address_mismatch},
-                    NameCase{"::ffff:127.0.0.1", Errc::tls_address_mismatch}));
+    ::testing::Values(NameCase{"localhost", Errc::ok}, NameCase{"LocalHost", Errc::ok},
+                      NameCase{"localhost.", Errc::ok}, NameCase{"127.0.0.1", Errc::ok},
+                      NameCase{"::1", Errc::ok}, NameCase{"0:0:0:0:0:0:0:1", Errc::ok},
+                      NameCase{"a.venue.example", Errc::ok}, NameCase{"A.VENUE.example", Errc::ok},
+                      NameCase{"venue.example", Errc::tls_host_name_mismatch},
+                      NameCase{"a.b.venue.example", Errc::tls_host_name_mismatch},
+                      NameCase{"right.example", Errc::tls_host_name_mismatch},
+                      NameCase{"localhost.evil.example", Errc::tls_host_name_mismatch},
+                      NameCase{"127.0.0.2", Errc::tls_address_mismatch},
+                      NameCase{"::2", Errc::tls_address_mismatch},
+                      NameCase{"::ffff:127.0.0.1", Errc::tls_address_mismatch}));
 
 TEST(TlsTrust, ACommonNameWithoutAlternativeNamesIsNotEnough) {
   CertificateRequest request;
@@ -542,7 +542,7 @@ TEST(TlsTrust, VersionsWithoutOverlapAreRefusedByBoth) {
 
 // --- Certificates of clients.
 
-class TlsClientCertificate : public testing::TestWithParam<TlsVersion> {
+class TlsClientCertificate : public ::testing::TestWithParam<TlsVersion> {
  protected:
   // What the client learns: in TLS 1.3 it has finished before the server looks at its certificate.
   static Error outcome(TlsOptions client) {
@@ -580,7 +580,7 @@ TEST_P(TlsClientCertificate, IsMissed) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Versions, TlsClientCertificate,
-                         testing::Values(TlsVersion::tls1_2, TlsVersion::tls1_3));
+                         ::testing::Values(TlsVersion::tls1_2, TlsVersion::tls1_3));
 
 // --- Options.
 

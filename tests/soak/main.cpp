@@ -11,6 +11,7 @@
 
 #include "link.hpp"
 #include "process_usage.hpp"
+#include "sanitized.hpp"
 #include "venue.hpp"
 
 namespace {
@@ -44,11 +45,8 @@ struct SoakResult {
   }
   // Of a process of some hundred megabytes, whose heap is cut up by random sizes. Under a sanitizer
   // its shadow and its quarantine grow too, with every address that is new.
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-  static constexpr std::uint64_t kGrowth_bytes_max = std::uint64_t{128} << 20;
-#else
-  static constexpr std::uint64_t kGrowth_bytes_max = std::uint64_t{8} << 20;
-#endif
+  static constexpr std::uint64_t kGrowth_bytes_max = std::uint64_t{test::kSanitized ? 128 : 8}
+                                                     << 20;
 };
 
 volatile std::sig_atomic_t interrupted = 0;

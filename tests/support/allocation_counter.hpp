@@ -1,28 +1,13 @@
 #pragma once
 
-// Counts this thread's allocations in a test program that links zenwire::testing_allocation. Apart
-// from <zenwire/testing/allocation.hpp>, so that tests that write testing:: for gtest's need not
-// write ::testing::.
+// The kit's counter of this thread's allocations, among the tests' own helpers. The program links
+// zenwire::testing_allocation.
 
-#include <cstdint>
-
-extern "C" std::uint64_t zenwire_testing_allocations() noexcept;
+#include <zenwire/testing/allocation.hpp>
 
 namespace zenwire::test {
 
-inline std::uint64_t allocations_of_this_thread() noexcept {
-  return zenwire_testing_allocations();
-}
-
-class AllocationScope {
- public:
-  AllocationScope() noexcept : before_(allocations_of_this_thread()) {}
-  [[nodiscard]] std::uint64_t count() const noexcept {
-    return allocations_of_this_thread() - before_;
-  }
-
- private:
-  std::uint64_t before_;
-};
+using zenwire::testing::allocations_of_this_thread;
+using zenwire::testing::AllocationScope;
 
 }  // namespace zenwire::test

@@ -187,7 +187,7 @@ class Client {
   int messages_ = 0;
 };
 
-class MarketSeed : public testing::TestWithParam<std::uint64_t> {};
+class MarketSeed : public ::testing::TestWithParam<std::uint64_t> {};
 
 TEST_P(MarketSeed, IsASessionThatAClientCanFollow) {
   MarketGenerator generator(GetParam());
@@ -203,7 +203,7 @@ TEST_P(MarketSeed, IsASessionThatAClientCanFollow) {
   EXPECT_GT(client.counts["trades"], kMessages / 20);
 }
 
-INSTANTIATE_TEST_SUITE_P(Seeds, MarketSeed, testing::Values(0, 1, 2, 42, ~std::uint64_t{0}));
+INSTANTIATE_TEST_SUITE_P(Seeds, MarketSeed, ::testing::Values(0, 1, 2, 42, ~std::uint64_t{0}));
 
 }  // namespace
 }  // namespace zenwire::tools

@@ -73,6 +73,7 @@
 #include <zenwire/base/assert.hpp>
 #include <zenwire/base/bytes.hpp>
 #include <zenwire/base/error.hpp>
+#include <zenwire/base/want_of_memory.hpp>
 #include <zenwire/engine/mapped_memory.hpp>
 #include <zenwire/engine/thread_guard.hpp>
 
@@ -268,11 +269,11 @@ Result<MappedMemory> ByteQueue<Index>::make_memory(std::size_t capacity_bytes,
 template <typename Index>
 Result<std::unique_ptr<ByteQueue<Index>>> ByteQueue<Index>::make(
     std::size_t capacity_bytes, MappedMemoryOptions options) noexcept {
-  Result<MappedMemory> memory = make_memory(capacity_bytes, 0, options);
-  if (!memory) return tl::unexpected<Error>(memory.error());
-  std::unique_ptr<ByteQueue> queue(new (std::nothrow) ByteQueue(std::move(*memory)));
-  if (queue == nullptr) return fail(Errc::memory_exhausted, "operator new");
-  return queue;
+  return or_memory_exhausted([&]() -> Result<std::unique_ptr<ByteQueue>> {
+    Result<MappedMemory> memory = make_memory(capacity_bytes, 0, options);
+    if (!memory) return tl::unexpected<Error>(memory.error());
+    return std::make_unique<ByteQueue>(std::move(*memory));
+  });
 }
 
 template <typename Index>

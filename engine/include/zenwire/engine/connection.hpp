@@ -249,11 +249,10 @@ class Connection {
   // What holds delivery up, side by side so that a burst asks once a message.
   struct Stops {
     bool paused_by_user = false;
-    bool stalled = false;      // the queue had no room for stalled_message_
-    bool opened_owed = false;  // ... nor for the news that it opened
-    bool inflate_waits =
-        false;             // no large buffer was free to decompress what the reader holds into
-    bool discard = false;  // what still comes is not looked at
+    bool stalled = false;        // the queue had no room for stalled_message_
+    bool opened_owed = false;    // ... nor for the news that it opened
+    bool inflate_waits = false;  // what the reader holds waits for a large buffer
+    bool discard = false;        // what still comes is not looked at
     std::array<bool, 3> none{};
     [[nodiscard]] bool any() const noexcept { return std::bit_cast<std::uint64_t>(*this) != 0; }
   };

@@ -31,11 +31,12 @@ struct CopyVerdict {
 };
 
 // Threads: the reactor's only. Lifetime: its gate's. Cost: one hash of the content (XXH3, 10 to 30
-// bytes a nanosecond) and one cache line; a fresh content touches each member's byte of it. No
-// allocation after construction.
+// bytes a nanosecond) and the cache lines of its set up to its own, all eight if it is fresh; that
+// touches each member's byte of it. No allocation after construction.
 class CopyWindow {
  public:
   static constexpr unsigned kMembers_max = 32;
+  static constexpr std::uint32_t kContents_min = 8;  // one set
 
   // `contents` is a power of two from 8: how many are remembered at most. They lie in sets of
   // eight, so that one may be forgotten before all are there: with eight times as many as a member
@@ -52,7 +53,7 @@ class CopyWindow {
   [[nodiscard]] std::uint64_t evicted() const noexcept { return evicted_; }
 
  private:
-  static constexpr std::size_t kWays = 8;
+  static constexpr std::size_t kWays = kContents_min;
 
   struct alignas(64) Entry {
     std::uint64_t hash = 0;
