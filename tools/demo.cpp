@@ -19,8 +19,8 @@
 #include <zenwire/engine/recording.hpp>
 #include <zenwire/pool/arbitration.hpp>
 #include <zenwire/pool/lines.hpp>
+#include <zenwire/testing/allocation.hpp>
 
-#include "allocation_count.hpp"
 #include "command_line.hpp"
 #include "console.hpp"
 #include "demo_result.hpp"
@@ -271,7 +271,7 @@ void DemoClient::on_message(std::uint32_t, const Admitted& admitted) noexcept {
   bytes_ += message.payload.size();
   record(message, admitted.member);
   if (steady_) [[likely]] {
-    allocations_ = allocations_of_this_thread() - allocations_before_;
+    allocations_ = testing::allocations_of_this_thread() - allocations_before_;
     return;
   }
   if (messages_ == 1) first_ns_ = last_ns_;
@@ -291,7 +291,7 @@ void DemoClient::record(const Message& message, unsigned line) noexcept {
 void DemoClient::begin_steady_state() noexcept {
   steady_ = true;
   latency_->clear();
-  allocations_before_ = allocations_of_this_thread();
+  allocations_before_ = testing::allocations_of_this_thread();
 }
 
 // One line of several is killed, which is what the others are for. The end of the order line is the
@@ -491,7 +491,7 @@ void Demo::fill(DemoResult& result, const DemoClient& client, const Strategy& st
   result.change_ids = saw.changes.updates();
   result.change_id_gaps = saw.changes.gaps();
   result.streamed_ns = client.streamed_ns();
-  if (allocations_are_counted()) result.allocations = client.allocations();
+  result.allocations = client.allocations();
   for (std::size_t i = 0; i < kStages; ++i) {
     const auto stage = static_cast<Stage>(i);
     const LatencyRecorder& from = stage == Stage::strategy ? strategy.latency() : client.latency();

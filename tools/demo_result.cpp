@@ -109,9 +109,8 @@ std::string text_of(const DemoResult& result) {
     text += row("change ids", grouped(result.change_ids) + " in chain, " +
                                   grouped(result.change_id_gaps) + " gaps");
   }
-  text += row("allocations", result.allocations ? grouped(*result.allocations) +
-                                                      " on the reactor's thread in steady state"
-                                                : "not counted in this build");
+  text +=
+      row("allocations", grouped(result.allocations) + " on the reactor's thread in steady state");
   text += "\nlatency from the receipt of the bytes, of " +
           grouped(result.callback_messages - std::min(result.callback_messages, result.warm_up)) +
           " messages after " + grouped(result.warm_up) + " of warm-up\n";
@@ -145,7 +144,7 @@ std::string json_of(const DemoResult& result) {
   if (result.orders_received) line.add("orders_received", *result.orders_received);
   line.add("gaps", result.gaps).add("different", result.different);
   line.add("change_ids", result.change_ids).add("change_id_gaps", result.change_id_gaps);
-  if (result.allocations) line.add("allocations", *result.allocations);
+  line.add("allocations", result.allocations);
   line.add("streamed_ns", result.streamed_ns).add("warm_up", result.warm_up);
   line.add_json("stages", stages.text());
   line.add("recording", result.recording);
@@ -171,10 +170,8 @@ Result<void> write_demo_report(const std::string& path, const DemoResult& result
   };
   for (std::size_t i = 0; result.lines.size() > 1 && i < result.lines.size(); ++i)
     report.facts.push_back({"line " + std::to_string(i), line_text(result.lines[i])});
-  if (result.allocations) {
-    report.facts.push_back(
-        {"allocations in steady state", grouped(*result.allocations), *result.allocations == 0});
-  }
+  report.facts.push_back(
+      {"allocations in steady state", grouped(result.allocations), result.allocations == 0});
   for (std::size_t i = 0; i < kStages; ++i) {
     const auto stage = static_cast<Stage>(i);
     report.stages.push_back({std::string(name(stage)), &result.stages[i]});

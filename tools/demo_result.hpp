@@ -39,8 +39,8 @@ struct DemoResult {
   // Of the venue's own change ids: it, not the connection, left them out.
   std::uint64_t change_ids = 0;
   std::uint64_t change_id_gaps = 0;
-  std::optional<std::uint64_t> allocations;  // on the reactor's thread, after the warm-up
-  std::uint64_t streamed_ns = 0;             // from the first message to the last
+  std::uint64_t allocations = 0;  // on the reactor's thread, after the warm-up
+  std::uint64_t streamed_ns = 0;  // from the first message to the last
 
   // In nanoseconds, by stage.
   std::array<Histogram, kStages> stages;
