@@ -150,11 +150,7 @@ void MockServer::Impl::watch(int operation, int socket, std::uint32_t events,
 }
 
 void MockServer::Impl::handle(const epoll_event& event) {
-  if (event.data.u64 == kWakeTag) {
-    std::uint64_t count = 0;
-    static_cast<void>(::read(waker.get(), &count, sizeof count));
-    return;
-  }
+  if (event.data.u64 == kWakeTag) return;  // taken back with the commands
   if (event.data.u64 == kListenerTag) return accept_all();
   const auto at = clients.find(static_cast<ClientId>(event.data.u64));
   if (at == clients.end()) return;  // gone, by an event before this one
@@ -230,7 +226,10 @@ void MockServer::Impl::run_dirty() {
 }
 
 // Called before the bytes of any client are acted upon: what a test asked for first holds for them.
+// The wake-up is taken back first: after the commands it would go with that of one yet to come.
 void MockServer::Impl::take_commands() {
+  std::uint64_t wakes = 0;
+  static_cast<void>(::read(waker.get(), &wakes, sizeof wakes));  // or none: it does not block
   std::vector<Command> taken;
   with_lock([&] { taken.swap(commands); });
   for (const Command& command : taken) {

@@ -1,6 +1,8 @@
 // The mock server against the engine, and against a socket where the engine would not misbehave.
 
+#include <atomic>
 #include <chrono>
+#include <semaphore>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -288,6 +290,34 @@ TEST(MockServer, scripts_go_on_beside_one_that_waits) {
   server.release();
   ASSERT_TRUE(client.wait_for_messages(4));
   EXPECT_EQ(client.messages, (std::vector<std::string>{"first", "between", "later", "last"}));
+}
+
+// A wake-up was taken back after the commands had been, with that of a command which came between:
+// it lay there until something else happened. The handler holds the server where it mattered.
+TEST(MockServer, a_script_while_a_message_is_handled_is_not_overlooked) {
+  MockServer server = started();
+  std::atomic<int> entered = 0;
+  std::binary_semaphore proceed{0};
+  server.on_message([&](const CapturedMessage&) {
+    ++entered;
+    proceed.acquire();
+    return Script();
+  });
+  MockClient client(server);
+  MockClient other(server);
+  ASSERT_TRUE(client.wait_for_open());
+  ASSERT_TRUE(other.wait_for_open());
+  EXPECT_EQ(other.connection().send_text("one"), Errc::ok);
+  ASSERT_TRUE(other.run_until([&] { return entered == 1; }));
+  EXPECT_EQ(client.connection().send_text("two"), Errc::ok);
+  ASSERT_TRUE(client.run_until([&] { return client.connection().unsent_bytes() == 0; }));
+  server.inject_text("first");
+  proceed.release();
+  ASSERT_TRUE(other.run_until([&] { return entered == 2; }));
+  server.inject_text("second");
+  proceed.release();
+  ASSERT_TRUE(client.wait_for_messages(2));
+  EXPECT_EQ(client.messages, (std::vector<std::string>{"first", "second"}));
 }
 
 TEST(MockServer, a_delay_takes_at_least_its_time) {
