@@ -17,6 +17,7 @@
 #include <zenwire/engine/reactor.hpp>
 #include <zenwire/engine/recorder.hpp>
 #include <zenwire/engine/recording.hpp>
+#include <zenwire/engine/tick_rate.hpp>
 #include <zenwire/pool/arbitration.hpp>
 #include <zenwire/pool/lines.hpp>
 #include <zenwire/testing/allocation.hpp>
@@ -319,26 +320,6 @@ void DemoClient::on_duration(Timer&) noexcept {
 }
 
 // --- The run.
-
-// Time-stamp counter ticks in a nanosecond, over all of the run.
-class TickRate {
- public:
-  TickRate() noexcept : ticks_(TickSource().now()), ns_(now_ns()) {}
-  [[nodiscard]] double ticks_per_ns() const noexcept {
-    const std::uint64_t ns = now_ns() - ns_;
-    return static_cast<double>(TickSource().now() - ticks_) / static_cast<double>(ns == 0 ? 1 : ns);
-  }
-
- private:
-  static std::uint64_t now_ns() noexcept {
-    timespec now{};
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
-           static_cast<std::uint64_t>(now.tv_nsec);
-  }
-  std::uint64_t ticks_;
-  std::uint64_t ns_;
-};
 
 Result<Feed> make_feed(const DemoFlags& flags) {
   Feed feed;

@@ -1,31 +1,13 @@
-#include <chrono>
 #include <cstdio>
 #include <memory>
 
-#include <zenwire/engine/io.hpp>
+#include <zenwire/engine/tick_rate.hpp>
 #include <zenwire/testing/latency.hpp>
 
 namespace zenwire::testing {
-namespace {
-
-using Clock = std::chrono::steady_clock;
-
-constexpr auto kCalibration = std::chrono::milliseconds(1);
-
-double measured_ticks_per_ns() noexcept {
-  const TickSource ticks;
-  const auto begin = Clock::now();
-  const std::uint64_t first = ticks.now();
-  auto end = begin;
-  while (end - begin < kCalibration) end = Clock::now();
-  return static_cast<double>(ticks.now() - first) /
-         std::chrono::duration<double, std::nano>(end - begin).count();
-}
-
-}  // namespace
 
 double ticks_per_ns() noexcept {
-  static const double rate = measured_ticks_per_ns();
+  static const double rate = TickRate().ticks_per_ns();
   return rate;
 }
 
@@ -45,6 +27,12 @@ Expectation assert_percentile_below(const LatencyRecorder& latency, Stage stage,
                 static_cast<unsigned long long>(limit_ns),
                 static_cast<unsigned long long>(nanoseconds->count()));
   return {.met = false, .message = text};
+}
+
+Expectation assert_budget_met(Budget& budget, const Stopwatch& stopwatch) {
+  budget.check(stopwatch);
+  if (budget.met()) return {.met = true};
+  return {.met = false, .message = "a budget is broken\n" + budget.text()};
 }
 
 }  // namespace zenwire::testing

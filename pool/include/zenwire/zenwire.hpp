@@ -2,6 +2,7 @@
 
 // All of zenwire for a program that connects, receives, sends and records.
 
+#include <zenwire/engine/budget.hpp>
 #include <zenwire/engine/certificate.hpp>
 #include <zenwire/engine/connection.hpp>
 #include <zenwire/engine/latest.hpp>
@@ -13,6 +14,7 @@
 #include <zenwire/engine/replay.hpp>
 #include <zenwire/engine/sequence_gate.hpp>
 #include <zenwire/engine/session.hpp>
+#include <zenwire/engine/stopwatch.hpp>
 #include <zenwire/pool/arbitration.hpp>
 #include <zenwire/pool/discovery.hpp>
 #include <zenwire/pool/edges.hpp>

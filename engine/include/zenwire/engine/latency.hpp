@@ -28,6 +28,17 @@ constexpr std::string_view name(Stage stage) noexcept {
   return kNames[static_cast<std::size_t>(stage)];
 }
 
+// Ticks of the counter as nanoseconds, for reports: within 2 parts in 1024. The rate of the counter
+// comes from outside (TickRate); there is no clock in here. Allocation-free.
+inline void ticks_to_nanoseconds(const Histogram& ticks, double ticks_per_ns,
+                                 Histogram& out) noexcept {
+  out.clear();
+  ticks.for_each([&](std::uint64_t low, std::uint64_t high, std::uint64_t count) {
+    out.record(static_cast<std::uint64_t>(static_cast<double>(low + high) / 2 / ticks_per_ns),
+               count);
+  });
+}
+
 // One histogram a stage, in ticks of the counter. Thread: one marks; the strategy's thread has a
 // recorder of its own. Cost of a mark: one subtraction and one Histogram::record().
 class LatencyRecorder {
@@ -44,14 +55,8 @@ class LatencyRecorder {
     for (auto& stage : stages_) stage.clear();
   }
 
-  // The same in nanoseconds, for reports: within 2 parts in 1024. The rate of the counter comes
-  // from outside (Io measures it); there is no clock in here. Allocation-free.
   void to_nanoseconds(Stage stage, double ticks_per_ns, Histogram& out) const noexcept {
-    out.clear();
-    ticks(stage).for_each([&](std::uint64_t low, std::uint64_t high, std::uint64_t count) {
-      out.record(static_cast<std::uint64_t>(static_cast<double>(low + high) / 2 / ticks_per_ns),
-                 count);
-    });
+    ticks_to_nanoseconds(ticks(stage), ticks_per_ns, out);
   }
 
  private:
