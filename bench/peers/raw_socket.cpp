@@ -131,10 +131,23 @@ std::size_t RawSocket::receive(char* to, std::size_t bytes) {
     if (got == 0 || errno != EAGAIN) die("the server ended the connection");
     return 0;
   }
-  std::size_t got = 0;
-  if (SSL_read_ex(ssl_, to, bytes, &got) == 1) return got;
-  if (SSL_get_error(ssl_, 0) != SSL_ERROR_WANT_READ) die("the server ended the connection");
-  return 0;
+  return receive_tls(to, bytes);
+}
+
+// A call gives one record; the others that OpenSSL has read ahead are taken too, because the kernel
+// has no more news of them.
+std::size_t RawSocket::receive_tls(char* to, std::size_t bytes) {
+  std::size_t total = 0;
+  do {
+    std::size_t got = 0;
+    if (SSL_read_ex(ssl_, to + total, bytes - total, &got) != 1) {
+      const bool ended = SSL_get_error(ssl_, 0) != SSL_ERROR_WANT_READ;
+      if (ended && total == 0) die("the server ended the connection");
+      return total;
+    }
+    total += got;
+  } while (total < bytes && SSL_has_pending(ssl_) == 1);
+  return total;
 }
 
 void RawSocket::send(std::string_view bytes) {
