@@ -133,12 +133,23 @@ class BeastClient {
     return {static_cast<const char*>(data.data()), data.size()};
   }
 
+  static void send(Stream& stream, std::string_view text) {
+    error_code error;
+    stream.socket.write(boost::asio::buffer(text.data(), text.size()), error);
+    if (error) die("send: " + error.message());
+  }
+  static void read(Stream& stream) {
+    error_code error;
+    stream.socket.read(stream.buffer, error);
+    if (error) die("receive: " + error.message());
+  }
+
   void echo(Stream& stream) {
     std::string text = make_message(options_.message_bytes, 0);
     for (bool more = true; more;) {
       const std::uint64_t sent_ns = clock_ns();
-      stream.socket.write(boost::asio::buffer(text));
-      stream.socket.read(stream.buffer);
+      send(stream, text);
+      read(stream);
       const std::uint64_t took_ns = clock_ns() - sent_ns;
       more = run_.received(text_of(stream) == text, took_ns);
       stream.buffer.clear();
@@ -147,7 +158,7 @@ class BeastClient {
   }
 
   void stream() {
-    for (auto& stream : streams_) stream->socket.write(boost::asio::buffer("go", 2));
+    for (auto& stream : streams_) send(*stream, "go");
     if (streams_.size() == 1) {
       while (take(*streams_.front())) {
       }
@@ -167,7 +178,7 @@ class BeastClient {
 
   // One message. False when it was the last.
   bool take(Stream& stream) {
-    stream.socket.read(stream.buffer);
+    read(stream);
     ++stream.delivered;
     const std::uint64_t now_ns = options_.mode == Mode::oneway ? clock_ns() : 0;
     bool more = true;

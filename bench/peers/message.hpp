@@ -88,6 +88,9 @@ class Expected {
       : message_bytes_(message_bytes), block_(block) {
     start_at(0);
   }
+  // Moved only: a copy would go on looking at the first one's messages.
+  Expected(Expected&&) = default;
+  Expected& operator=(Expected&&) = default;
 
   // The next of a repeated block.
   [[nodiscard]] bool take(std::string_view text) noexcept {

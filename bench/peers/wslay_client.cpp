@@ -7,8 +7,7 @@
 #include <wslay/wslay.h>
 
 #include "client_options.hpp"
-#include "client_run.hpp"
-#include "message.hpp"
+#include "conversation.hpp"
 #include "raw_socket.hpp"
 
 namespace zenwire::bench {
@@ -19,51 +18,35 @@ constexpr std::size_t kAhead_bytes = std::size_t{64} << 10;
 class WslayClient;
 
 struct Stream {
-  Stream(const ClientOptions& options, ssl_ctx_st* context, WslayClient& client)
-      : socket(options, context), owner(client), ahead(kAhead_bytes) {}
+  Stream(const ClientOptions& options, ssl_ctx_st* context, WslayClient& client, std::size_t place)
+      : socket(options, context), owner(client), index(place), ahead(kAhead_bytes) {}
   RawSocket socket;
   WslayClient& owner;
+  std::size_t index;
   wslay_event_context_ptr codec = nullptr;
   std::vector<char> ahead;
   std::size_t begin = 0;
   std::size_t end = 0;
   std::uint32_t key = 0x9e3779b9;
-  Expected expected;
 };
 
 class WslayClient {
  public:
-  explicit WslayClient(const ClientOptions& options) : options_(options), run_("wslay", options) {}
+  explicit WslayClient(const ClientOptions& options)
+      : options_(options), conversation_("wslay", options) {}
 
   int run() {
     pin(options_.cpu);
     open();
-    run_.begin();
-    text_ = make_message(options_.message_bytes, 0);
-    if (options_.mode == Mode::echo) {
-      sent_ns_ = clock_ns();
-      send(*streams_.front(), text_);
-    } else {
-      for (auto& stream : streams_) send(*stream, "go");
-    }
-    while (!run_.complete()) turn();
-    return run_.finish();
+    const std::string_view first = conversation_.begin();
+    for (auto& stream : streams_) send(*stream, first);
+    while (!conversation_.complete()) turn();
+    return conversation_.finish();
   }
 
   void received(Stream& stream, std::string_view text) {
-    if (run_.complete()) return;
-    const std::uint64_t now_ns = options_.mode == Mode::sink ? 0 : clock_ns();
-    if (options_.mode == Mode::sink) {
-      run_.received(stream.expected.take(text));
-    } else if (options_.mode == Mode::oneway) {
-      std::uint64_t sent_ns = 0;
-      const bool right = stream.expected.take_timed(text, sent_ns);
-      run_.received(right, now_ns - sent_ns);
-    } else if (run_.received(text == text_, now_ns - sent_ns_)) {
-      increment_digits(text_.data() + kNumber_offset, kNumber_digits);
-      sent_ns_ = clock_ns();
-      send(stream, text_);
-    }
+    const std::string_view answer = conversation_.received(stream.index, text);
+    if (!answer.empty()) send(stream, answer);
   }
 
  private:
@@ -107,11 +90,9 @@ class WslayClient {
     const wslay_event_callbacks callbacks{&on_receive, &on_send, &on_key,    nullptr,
                                           nullptr,     nullptr,  &on_message};
     for (std::uint32_t i = 0; i < options_.connections; ++i) {
-      streams_.push_back(std::make_unique<Stream>(options_, context, *this));
+      streams_.push_back(std::make_unique<Stream>(options_, context, *this, i));
       Stream& stream = *streams_.back();
       stream.socket.open();
-      stream.expected =
-          Expected(options_.message_bytes, options_.mode == Mode::sink ? options_.batch : 0);
       if (wslay_event_context_client_init(&stream.codec, &callbacks, &stream) != 0) die("wslay");
       epoll_event event{};
       event.events = EPOLLIN;
@@ -143,9 +124,7 @@ class WslayClient {
   }
 
   ClientOptions options_;
-  ClientRun run_;
-  std::string text_;
-  std::uint64_t sent_ns_ = 0;
+  Conversation conversation_;
   int epoll_ = -1;
   std::vector<std::unique_ptr<Stream>> streams_;
 };

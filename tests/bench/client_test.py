@@ -6,7 +6,6 @@ client_test.py CLIENT SERVER
 
 import asyncio
 import json
-import subprocess
 import sys
 import tempfile
 import unittest
@@ -14,59 +13,28 @@ from pathlib import Path
 
 import websockets
 
+import bench_client
+from bench_client import MODES, check_line, run_client
+
 CLIENT, SERVER = sys.argv[1:3]
-TIMEOUT_S = 120
-
-COMMON = ["client", "mode", "tls", "wait", "size", "count", "warmup", "conns", "received", "verified", "errors", "wall_ns",
-          "wall_ns_per_msg", "msgs_per_s", "cpu_ns_per_msg", "user_ns_per_msg", "sys_ns_per_msg", "nvcsw", "nivcsw",
-          "cpus_seen", "cpus_allowed", "tcp_sockets", "nodelay", "run_delay_ns"]
-LATENCY = ["min_ns", "mean_ns", "p50_ns", "p90_ns", "p99_ns", "p999_ns", "max_ns"]
 
 
-class BenchServer:
-    """Our server, for as long as the block lasts."""
+def client(port, *options, **more):
+    return run_client(CLIENT, port, *options, **more)
 
+
+class BenchServer(bench_client.BenchServer):
     def __init__(self, *options):
-        self.command = [SERVER, "--wait", "block", *options]
-
-    def __enter__(self):
-        self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, text=True)
-        self.port = int(self.process.stdout.readline())
-        return self
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        self.process.communicate(timeout=TIMEOUT_S)
-        assert self.process.returncode == 0, self.process.returncode
-
-
-def client(port, *options, size=128, count=500, warmup=50, **more):
-    command = [CLIENT, "--host", "127.0.0.1", "--port", str(port), "--size", str(size), "--count", str(count),
-               "--warmup", str(warmup), "--cpu", "0", *options]
-    return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, **more)
+        super().__init__(SERVER, *options)
 
 
 class AgainstOurServer(unittest.TestCase):
     def check(self, ran, mode, **wanted):
-        self.assertEqual(ran.returncode, 0, ran.stdout + ran.stderr)
-        self.assertEqual(ran.stdout.count("\n"), 1)
-        line = json.loads(ran.stdout)
-        self.assertEqual(list(line), COMMON + ([] if mode == "sink" else LATENCY))
-        wanted = {"client": "zenwire", "mode": mode, "errors": 0, "count": 500, "warmup": 50, "received": 500,
-                  "verified": 500, "cpus_seen": "0", "cpus_allowed": "0", **wanted}
-        self.assertEqual({key: line[key] for key in wanted}, wanted)
-        self.assertEqual(line["tcp_sockets"], line["conns"])
-        self.assertEqual(line["nodelay"], line["conns"])
-        self.assertGreater(line["wall_ns"], 0)
-        if mode != "sink":
-            order = [line[key] for key in ("min_ns", "p50_ns", "p90_ns", "p99_ns", "p999_ns", "max_ns")]
-            self.assertEqual(order, sorted(order))
-            self.assertGreater(order[0], 0)
-        return line
+        return check_line(self, ran, "zenwire", mode, **wanted)
 
     def every_mode(self, port, *options, **wanted):
         for wait in ("spin", "block"):
-            for mode, more in (("echo", []), ("sink", ["--batch", "7"]), ("oneway", ["--rate", "20000"])):
+            for mode, more in MODES:
                 with self.subTest(mode=mode, wait=wait):
                     ran = client(port, "--mode", mode, "--wait", wait, *more, *options)
                     self.check(ran, mode, wait=wait, **wanted)

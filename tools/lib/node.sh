@@ -1,4 +1,4 @@
-# Fetches Node's ws, which the interoperability tests talk to, into build/deps/node. Sourced by tools/setup.
+# Fetches Node's ws, which the interoperability tests talk to and benchmarks compare with, into build/deps/node. Sourced by tools/setup.
 # shellcheck shell=bash
 # shellcheck disable=SC2154  # zw_root and zw_deps come from common.sh
 #
@@ -10,7 +10,7 @@ node_is_there() { [[ -f $zw_deps/node/stamp && $(<"$zw_deps/node/stamp") == "$(n
 
 fetch_node_packages() {
   local log=$zw_deps/npm.log work=$zw_deps/node-fetch
-  say "fetching Node's ws for the interoperability tests"
+  say "fetching Node's ws"
   rm -rf "$work"
   mkdir -p "$work"
   cp "$zw_root"/tests/interop/package{,-lock}.json "$work/"

@@ -54,6 +54,10 @@ bench valgrind            valgrind
 bench libssl-dev          /usr/include/openssl/ssl.h
 bench libboost1.81-dev    /usr/include/boost/beast.hpp
 bench libwslay-dev        /usr/include/wslay/wslay.h
+bench libwebsockets-dev   /usr/include/libwebsockets.h
+bench libwebsocketpp-dev  /usr/include/websocketpp/client.hpp
+bench strace              strace
+bench util-linux          taskset
 '
 
 # missing_packages GROUP...: one package per line.
