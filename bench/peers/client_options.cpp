@@ -75,14 +75,18 @@ const char* name(Mode mode) noexcept {
     case Mode::echo: return "echo";
     case Mode::sink: return "sink";
     case Mode::oneway: return "oneway";
+    case Mode::order: return "order";
+    case Mode::strategy: return "strategy";
   }
   return "unknown";
 }
 
 std::string ClientOptions::path() const {
   if (mode == Mode::echo) return "/echo";
-  std::string text = std::string("/") + name(mode) + "?n=" + std::to_string(each()) +
+  const char* const stream = mode == Mode::strategy ? "oneway" : name(mode);
+  std::string text = std::string("/") + stream + "?n=" + std::to_string(each()) +
                      "&s=" + std::to_string(message_bytes);
+  if (mode == Mode::order) text += "&w=" + std::to_string(warmup / connections);
   if (mode == Mode::sink) return text + "&b=" + std::to_string(batch);
   const double rate = rate_per_s / connections;
   char digits[32];

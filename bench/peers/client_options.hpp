@@ -9,7 +9,14 @@
 
 namespace zenwire::bench {
 
-enum class Mode : std::uint8_t { echo, sink, oneway };
+// `order` and `strategy` are of `zenwire bench` alone; no command line of a client takes them.
+enum class Mode : std::uint8_t {
+  echo,      // there and back, one after the other
+  sink,      // as fast as it is taken
+  oneway,    // at a rate, to the callback
+  order,     // at a rate, each answered with a message that carries its time
+  strategy,  // at a rate, through a queue to another thread
+};
 const char* name(Mode mode) noexcept;
 
 struct ClientOptions {
@@ -27,11 +34,18 @@ struct ClientOptions {
   double rate_per_s = 10'000;
   bool spin = true;
 
+  // Of `zenwire bench`, not on the command line.
+  bool open_loop = false;    // echo: sends at the rate, and counts from when a send was due
+  int strategy_cpu = -1;     // strategy: where its thread runs
+  bool shares_core = false;  // strategy: with the server, which therefore is given way
+
   [[nodiscard]] std::uint64_t total() const noexcept { return count + warmup; }
   // Messages that the server sends on each connection.
   [[nodiscard]] std::uint64_t each() const noexcept {
     return (total() + connections - 1) / connections;
   }
+  // Between two messages of one connection, at the rate.
+  [[nodiscard]] double interval_ns() const noexcept { return 1e9 * connections / rate_per_s; }
   // Of the upgrade: what is asked of the server.
   [[nodiscard]] std::string path() const;
 };

@@ -84,8 +84,12 @@ std::string field(const char* name, const std::string& value) {
 }  // namespace
 
 ClientRun::ClientRun(std::string client, const ClientOptions& options)
-    : latencies_(std::make_unique<Histogram>()), client_(std::move(client)), options_(options) {
+    : latencies_(std::make_unique<Histogram>()),
+      corrected_(std::make_unique<Histogram>()),
+      client_(std::move(client)),
+      options_(options) {
   latencies_->clear();  // touches every page of it
+  corrected_->clear();
 }
 
 void ClientRun::begin() noexcept {
@@ -118,15 +122,33 @@ std::string ClientRun::percentiles() const {
          field("max_ns", all.max());
 }
 
+ClientFigures ClientRun::figures() const noexcept {
+  const auto faults = [](const rusage& usage) { return usage.ru_minflt + usage.ru_majflt; };
+  const auto since = [](long before, long after) {
+    return static_cast<std::uint64_t>(after - before);
+  };
+  const rusage& before = began_.usage;
+  const rusage& after = ended_.usage;
+  return {.counted = received_ > options_.warmup ? received_ - options_.warmup : 0,
+          .errors = errors_,
+          .wall_ns = ended_.wall_ns - began_.wall_ns,
+          .user_ns = nanoseconds(after.ru_utime) - nanoseconds(before.ru_utime),
+          .system_ns = nanoseconds(after.ru_stime) - nanoseconds(before.ru_stime),
+          .page_faults = since(faults(before), faults(after)),
+          .waits = since(before.ru_nvcsw, after.ru_nvcsw),
+          .preempted = since(before.ru_nivcsw, after.ru_nivcsw),
+          .run_delay_ns = ended_.run_delay_ns - began_.run_delay_ns,
+          .complete = complete()};
+}
+
 int ClientRun::finish() const {
-  const std::uint64_t counted = received_ > options_.warmup ? received_ - options_.warmup : 0;
+  const ClientFigures figures = this->figures();
+  const std::uint64_t counted = figures.counted;
   const double messages = counted == 0 ? 1 : static_cast<double>(counted);
   const Sockets sockets = count_sockets();
-  const std::uint64_t wall = ended_.wall_ns - began_.wall_ns;
-  const std::uint64_t user =
-      nanoseconds(ended_.usage.ru_utime) - nanoseconds(began_.usage.ru_utime);
-  const std::uint64_t system =
-      nanoseconds(ended_.usage.ru_stime) - nanoseconds(began_.usage.ru_stime);
+  const std::uint64_t wall = figures.wall_ns;
+  const std::uint64_t user = figures.user_ns;
+  const std::uint64_t system = figures.system_ns;
   std::string line =
       "{\"client\":\"" + client_ + '"' + field("mode", std::string(name(options_.mode)));
   line += std::string(",\"tls\":") + (options_.tls ? "true" : "false");
@@ -140,15 +162,13 @@ int ClientRun::finish() const {
   line += field("cpu_ns_per_msg", static_cast<double>(user + system) / messages);
   line += field("user_ns_per_msg", static_cast<double>(user) / messages);
   line += field("sys_ns_per_msg", static_cast<double>(system) / messages);
-  line += field("nvcsw", static_cast<std::uint64_t>(ended_.usage.ru_nvcsw - began_.usage.ru_nvcsw));
-  line +=
-      field("nivcsw", static_cast<std::uint64_t>(ended_.usage.ru_nivcsw - began_.usage.ru_nivcsw));
+  line += field("nvcsw", figures.waits) + field("nivcsw", figures.preempted);
   line +=
       field("cpus_seen", list_of(64, [&](std::size_t i) { return (cores_seen_ >> i & 1) != 0; }));
   line += field("cpus_allowed", allowed_cores());
   line += field("tcp_sockets", static_cast<std::uint64_t>(sockets.connected));
   line += field("nodelay", static_cast<std::uint64_t>(sockets.nodelay));
-  line += field("run_delay_ns", ended_.run_delay_ns - began_.run_delay_ns);
+  line += field("run_delay_ns", figures.run_delay_ns);
   if (options_.mode != Mode::sink) line += percentiles();
   std::printf("%s}\n", line.c_str());
   return complete() && errors_ == 0 ? 0 : 1;

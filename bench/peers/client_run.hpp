@@ -26,6 +26,27 @@ inline std::uint64_t clock_ns() noexcept {
          static_cast<std::uint64_t>(time.tv_nsec);
 }
 
+// What a run measured, as numbers alone: it may lie in memory that two processes share.
+struct ClientFigures {
+  std::uint64_t counted = 0;  // messages after the warm-up
+  std::uint64_t errors = 0;
+  std::uint64_t wall_ns = 0;
+  std::uint64_t user_ns = 0;
+  std::uint64_t system_ns = 0;
+  std::uint64_t page_faults = 0;
+  std::uint64_t waits = 0;      // voluntary context switches
+  std::uint64_t preempted = 0;  // involuntary ones
+  std::uint64_t run_delay_ns = 0;
+  bool complete = false;
+
+  [[nodiscard]] double per_message(std::uint64_t total) const noexcept {
+    return static_cast<double>(total) / static_cast<double>(counted == 0 ? 1 : counted);
+  }
+  [[nodiscard]] double cpu_ns_per_message() const noexcept {
+    return per_message(user_ns + system_ns);
+  }
+};
+
 class ClientRun {
  public:
   ClientRun(std::string client, const ClientOptions& options);
@@ -45,8 +66,18 @@ class ClientRun {
     if (counting_) latencies_->record(latency_ns);
     return received(right);
   }
-  [[nodiscard]] bool complete() const noexcept { return received_ == options_.total(); }
+  // The same, with what it is when counted from when the message was due: held up, a loop sends
+  // less while it is slow, and the latency alone would leave that out ("coordinated omission").
+  bool received(bool right, std::uint64_t latency_ns, std::uint64_t corrected_ns) noexcept {
+    if (counting_) corrected_->record(corrected_ns);
+    return received(right, latency_ns);
+  }
+  [[nodiscard]] bool complete() const noexcept { return received_ >= options_.total(); }
   [[nodiscard]] std::uint64_t messages() const noexcept { return received_; }
+
+  [[nodiscard]] ClientFigures figures() const noexcept;
+  [[nodiscard]] const Histogram& latencies() const noexcept { return *latencies_; }
+  [[nodiscard]] const Histogram& corrected() const noexcept { return *corrected_; }
 
   // Prints the line and gives the exit code: 0 if all came and were right. Call it while the
   // connections are open: their sockets are looked at.
@@ -68,6 +99,7 @@ class ClientRun {
   std::uint64_t errors_ = 0;
   bool counting_ = false;
   std::unique_ptr<Histogram> latencies_;
+  std::unique_ptr<Histogram> corrected_;
 
   std::string client_;
   ClientOptions options_;

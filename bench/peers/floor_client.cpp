@@ -1,133 +1,172 @@
-// The floor: what the kernel, and OpenSSL for TLS, cost a loop that does nothing else. It knows the
-// length of every frame beforehand and looks at no more of it than the time of a oneway message, so
-// nothing that speaks WebSocket can be expected to spend less on the same calls.
+#include "floor_client.hpp"
 
-#include <memory>
-#include <vector>
-
-#include <sys/epoll.h>
+#include <algorithm>
+#include <cstring>
 
 #include <zenwire/codec/frame_writer.hpp>
-
-#include "client_options.hpp"
-#include "client_run.hpp"
-#include "message.hpp"
-#include "raw_socket.hpp"
 
 namespace zenwire::bench {
 namespace {
 
 constexpr std::size_t kReceive_bytes = std::size_t{64} << 10;
 
-class FloorClient {
- public:
-  explicit FloorClient(const ClientOptions& options)
-      : options_(options),
-        run_("floor", options),
-        context_(make_openssl_context(options)),
-        header_bytes_(header_bytes(options.message_bytes, false)),
-        frame_bytes_(header_bytes_ + options.message_bytes),
-        buffer_(std::max(kReceive_bytes, frame_bytes_)) {}
-
-  int run() {
-    pin(options_.cpu);
-    open();
-    run_.begin();
-    if (options_.mode == Mode::echo) {
-      echo();
-    } else {
-      for (Stream& stream : streams_) stream.socket->send(client_frame("go"));
-      while (!run_.complete()) turn();
-    }
-    return run_.finish();
-  }
-
- private:
-  struct Stream {
-    std::unique_ptr<RawSocket> socket;
-    std::size_t partial_bytes = 0;  // of a frame that has not ended
-    std::string partial{};          // those bytes, where they are looked at: of a oneway stream
-  };
-
-  void open() {
-    epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
-    streams_.resize(options_.connections);
-    for (std::size_t i = 0; i < streams_.size(); ++i) {
-      streams_[i].socket = std::make_unique<RawSocket>(options_, context_);
-      streams_[i].socket->open();
-      epoll_event event{};
-      event.events = EPOLLIN;
-      event.data.u64 = i;
-      ::epoll_ctl(epoll_, EPOLL_CTL_ADD, streams_[i].socket->descriptor(), &event);
-    }
-  }
-
-  void echo() {
-    RawSocket& socket = *streams_.front().socket;
-    const std::string text = make_message(options_.message_bytes, 0);
-    const std::string frame = client_frame(text);
-    bool more = true;
-    while (more) {
-      const std::uint64_t sent_ns = clock_ns();
-      socket.send(frame);
-      for (std::size_t bytes = 0; bytes < frame_bytes_;) {
-        if (!options_.spin) wait();
-        bytes += socket.receive(buffer_.data() + bytes, frame_bytes_ - bytes);
-      }
-      const std::uint64_t took_ns = clock_ns() - sent_ns;
-      const bool right = std::memcmp(buffer_.data() + header_bytes_, text.data(), text.size()) == 0;
-      more = run_.received(right, took_ns);
-    }
-  }
-
-  int wait() { return ::epoll_wait(epoll_, events_, kEvents_max, options_.spin ? 0 : -1); }
-
-  // One connection is read without asking whether it is ready.
-  void turn() {
-    if (options_.spin && streams_.size() == 1) return take(streams_.front());
-    const int count = wait();
-    for (int i = 0; i < count && !run_.complete(); ++i) take(streams_[events_[i].data.u64]);
-  }
-
-  void take(Stream& stream) {
-    stream.partial.copy(buffer_.data(), stream.partial.size());
-    const std::size_t got = stream.socket->receive(buffer_.data() + stream.partial_bytes,
-                                                   buffer_.size() - stream.partial_bytes);
-    if (got == 0) return;
-    const std::uint64_t now_ns = options_.mode == Mode::oneway ? clock_ns() : 0;
-    std::size_t bytes = stream.partial_bytes + got;
-    const char* at = buffer_.data();
-    for (; bytes >= frame_bytes_ && !run_.complete(); bytes -= frame_bytes_, at += frame_bytes_) {
-      if (options_.mode == Mode::sink) {
-        run_.received(true);
-      } else {
-        run_.received(true, now_ns - time_of(at + header_bytes_));
-      }
-    }
-    if (options_.mode == Mode::oneway) stream.partial.assign(at, bytes);
-    stream.partial_bytes = bytes;
-  }
-
-  static std::uint64_t time_of(const char* text) noexcept {
-    return digits_value({text + kTime_offset, kTime_digits});
-  }
-
-  static constexpr int kEvents_max = 256;
-
-  ClientOptions options_;
-  ClientRun run_;
-  ssl_ctx_st* context_;
-  std::size_t header_bytes_;
-  std::size_t frame_bytes_;
-  std::vector<char> buffer_;
-  std::vector<Stream> streams_;
-  int epoll_ = -1;
-  epoll_event events_[kEvents_max];
-};
+std::uint64_t time_of(const char* text) noexcept {
+  return digits_value({text + kTime_offset, kTime_digits});
+}
 
 }  // namespace
-}  // namespace zenwire::bench
 
-int main(int argc, char** argv) {
-  return zenwire::bench::FloorClient(zenwire::bench::parse_client_options(argc, argv)).run();
+FloorClient::FloorClient(const ClientOptions& options)
+    : options_(options),
+      run_("floor", options),
+      context_(make_openssl_context(options)),
+      header_bytes_(header_bytes(options.message_bytes, false)),
+      frame_bytes_(header_bytes_ + options.message_bytes),
+      buffer_(std::max(kReceive_bytes, frame_bytes_)) {}
+
+void FloorClient::measure() {
+  pin(options_.cpu);
+  open();
+  run_.begin();
+  if (options_.mode == Mode::echo) return echo();
+  if (options_.mode == Mode::order) order_ = make_message(kOrder_bytes, 0);
+  if (options_.mode == Mode::strategy) return strategy();
+  stream();
 }
+
+void FloorClient::open() {
+  epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
+  streams_.resize(options_.connections);
+  for (std::size_t i = 0; i < streams_.size(); ++i) {
+    streams_[i].schedule = Schedule(options_.interval_ns());
+    streams_[i].left = options_.each();
+    streams_[i].socket = std::make_unique<RawSocket>(options_, context_);
+    streams_[i].socket->open();
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.u64 = i;
+    ::epoll_ctl(epoll_, EPOLL_CTL_ADD, streams_[i].socket->descriptor(), &event);
+  }
+}
+
+// --- There and back.
+
+void FloorClient::echo() {
+  RawSocket& socket = *streams_.front().socket;
+  const std::string text = make_message(options_.message_bytes, 0);
+  const std::string frame = client_frame(text);
+  Schedule schedule(options_.interval_ns());
+  std::uint64_t due_ns = clock_ns();
+  bool more = true;
+  while (more) {
+    if (options_.open_loop) await_due(due_ns = schedule.next_ns(due_ns));
+    const std::uint64_t sent_ns = clock_ns();
+    socket.send(frame);
+    for (std::size_t bytes = 0; bytes < frame_bytes_;) {
+      if (!options_.spin) wait();
+      bytes += socket.receive(buffer_.data() + bytes, frame_bytes_ - bytes);
+    }
+    const std::uint64_t now_ns = clock_ns();
+    const bool right = std::memcmp(buffer_.data() + header_bytes_, text.data(), text.size()) == 0;
+    more = options_.open_loop ? run_.received(right, now_ns - sent_ns, now_ns - due_ns)
+                              : run_.received(right, now_ns - sent_ns);
+  }
+}
+
+void FloorClient::await_due(std::uint64_t due_ns) const noexcept {
+  while (clock_ns() < due_ns) {
+  }
+}
+
+// --- Streams.
+
+void FloorClient::stream() {
+  for (Stream& stream : streams_) stream.socket->send(client_frame("go"));
+  while (!run_.complete() ||
+         (options_.mode == Mode::order && streams_done_ < options_.connections)) {
+    turn();
+  }
+}
+
+// The queue's other end counts.
+void FloorClient::strategy() {
+  Stream counted;
+  counted.schedule = Schedule(options_.interval_ns());
+  queue_.emplace(options_.message_bytes);
+  strategy_.emplace(options_.strategy_cpu, options_.shares_core);
+  strategy_->start([this, &counted]() noexcept { return take_queued(counted); });
+  for (Stream& stream : streams_) stream.socket->send(client_frame("go"));
+  while (!strategy_->complete()) turn();
+  strategy_->stop();
+}
+
+bool FloorClient::take_queued(Stream& counted) noexcept {
+  const char* const text = queue_->front();
+  if (text == nullptr) return false;
+  count(counted, text, clock_ns());
+  queue_->pop();
+  if (run_.complete()) strategy_->finish();
+  return true;
+}
+
+int FloorClient::wait() {
+  return ::epoll_wait(epoll_, events_, kEvents_max, options_.spin ? 0 : -1);
+}
+
+// One connection is read without asking whether it is ready.
+void FloorClient::turn() {
+  if (options_.spin && streams_.size() == 1) return take(streams_.front());
+  const int count = wait();
+  for (int i = 0; i < count; ++i) take(streams_[events_[i].data.u64]);
+}
+
+// How many bytes lie at the start of the buffer now; 0: nothing came.
+std::size_t FloorClient::read(Stream& stream) {
+  stream.partial.copy(buffer_.data(), stream.partial.size());
+  const std::size_t got = stream.socket->receive(buffer_.data() + stream.partial_bytes,
+                                                 buffer_.size() - stream.partial_bytes);
+  return got == 0 ? 0 : stream.partial_bytes + got;
+}
+
+void FloorClient::take(Stream& stream) {
+  std::size_t bytes = read(stream);
+  if (bytes == 0) return;
+  const std::uint64_t now_ns = options_.mode == Mode::oneway ? clock_ns() : 0;
+  const char* at = buffer_.data();
+  for (; bytes >= frame_bytes_ && wants_more(stream); bytes -= frame_bytes_, at += frame_bytes_) {
+    --stream.left;
+    switch (options_.mode) {
+      case Mode::oneway: count(stream, at + header_bytes_, now_ns); break;
+      case Mode::order: answer(stream, at + header_bytes_); break;
+      case Mode::strategy: queue_->push(at + header_bytes_); break;
+      default: run_.received(true);
+    }
+  }
+  // Nothing but the end of an order stream follows its last tick.
+  if (stream.left == 0 && bytes == header_bytes(kDone.size(), false) + kDone.size()) {
+    ++streams_done_;
+    bytes = 0;
+  }
+  if (options_.mode != Mode::sink) stream.partial.assign(at, bytes);
+  stream.partial_bytes = bytes;
+}
+
+// Each connection gets as many as make no fewer than all together; each of an order stream counts.
+bool FloorClient::wants_more(const Stream& stream) const noexcept {
+  return stream.left > 0 && (options_.mode == Mode::order || !run_.complete());
+}
+
+void FloorClient::count(Stream& stream, const char* text, std::uint64_t now_ns) noexcept {
+  const std::uint64_t sent_ns = time_of(text);
+  const std::uint64_t due_ns = stream.schedule.next_ns(sent_ns);
+  run_.received(true, now_ns - std::min(now_ns, sent_ns), now_ns - std::min(now_ns, due_ns));
+}
+
+void FloorClient::answer(Stream& stream, const char* text) {
+  answer_tick(order_.data(), {text, options_.message_bytes});
+  write_client_frame(order_, order_frame_);
+  stream.socket->send(order_frame_);
+  run_.received(true);
+}
+
+}  // namespace zenwire::bench

@@ -56,6 +56,32 @@ inline std::string make_message(std::size_t bytes, std::uint64_t number,
   return text;
 }
 
+inline constexpr std::size_t kOrder_bytes = 128;
+// The last message of an order stream: the server has taken every order.
+inline constexpr std::string_view kDone = "done";
+
+// Puts the time and the number of a tick into its order.
+inline void answer_tick(char* order, std::string_view tick) noexcept {
+  std::memcpy(order + kTime_offset, tick.data() + kTime_offset, kTime_digits);
+  std::memcpy(order + kNumber_offset, tick.data() + kNumber_offset, kNumber_digits);
+}
+
+// When each message of a stream was due: the first when it was sent, the others at the rate.
+class Schedule {
+ public:
+  explicit Schedule(double interval_ns = 0) noexcept : interval_ns_(interval_ns) {}
+  // Of the next message, which was sent then.
+  [[nodiscard]] std::uint64_t next_ns(std::uint64_t sent_ns) noexcept {
+    if (count_ == 0) first_ns_ = sent_ns;
+    return first_ns_ + static_cast<std::uint64_t>(interval_ns_ * static_cast<double>(count_++));
+  }
+
+ private:
+  double interval_ns_;
+  std::uint64_t first_ns_ = 0;
+  std::uint64_t count_ = 0;
+};
+
 // Whether two texts of at least a block are the same: in line, because it stands beside what is
 // measured.
 inline bool same_bytes(const char* a, const char* b, std::size_t bytes) noexcept {

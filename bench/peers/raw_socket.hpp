@@ -40,7 +40,6 @@ class RawSocket {
  private:
   void connect();
   void upgrade();
-  std::size_t receive_tls(char* to, std::size_t bytes);
   void wait(short events) const;
 
   const ClientOptions& options_;
@@ -50,5 +49,7 @@ class RawSocket {
 
 // A masked text frame, as a client sends it.
 std::string client_frame(std::string_view text);
+// The same into what was made before, without an allocation if it is long enough.
+void write_client_frame(std::string_view text, std::string& frame);
 
 }  // namespace zenwire::bench

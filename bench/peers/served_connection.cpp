@@ -40,8 +40,9 @@ double query_number(std::string_view query, std::string_view name) noexcept {
 
 }  // namespace
 
-ServedConnection::ServedConnection(int socket, const TlsContext* tls)
+ServedConnection::ServedConnection(int socket, const TlsContext* tls, OrderLatencies* orders)
     : socket_(socket),
+      orders_(orders),
       received_(kReceive_bytes + kReadPadding_bytes),
       window_(received_.data(), kReceive_bytes),
       reader_(Role::server, {.message_bytes_max = kReceive_bytes / 2, .validate_utf8 = false}) {
@@ -133,8 +134,13 @@ void ServedConnection::choose(std::string_view target) {
   const std::size_t query_at = std::min(target.find('?'), target.size());
   const std::string_view path = target.substr(0, query_at);
   const std::string_view query = target.substr(std::min(query_at + 1, target.size()));
-  mode_ = path == "/sink" ? Mode::sink : path == "/oneway" ? Mode::oneway : Mode::echo;
+  mode_ = path == "/sink"     ? Mode::sink
+          : path == "/oneway" ? Mode::oneway
+          : path == "/order"  ? Mode::order
+                              : Mode::echo;
   left_ = static_cast<std::uint64_t>(query_number(query, "n"));
+  orders_expected_ = left_;
+  orders_warmup_ = static_cast<std::uint64_t>(query_number(query, "w"));
   message_bytes_ = std::max(static_cast<std::size_t>(query_number(query, "s")), kMessage_bytes_min);
   batch_ = std::max<std::size_t>(static_cast<std::size_t>(query_number(query, "b")), 1);
   const double rate = query_number(query, "r");
@@ -149,6 +155,8 @@ bool ServedConnection::answer() {
           append_frame(reader_.opcode(), reader_.payload());
         } else if (!started_ && as_text(reader_.payload()) == "go") {
           start();
+        } else if (mode_ == Mode::order) {
+          take_order(as_text(reader_.payload()));
         }
         break;
       case ReadStatus::control:
@@ -168,7 +176,7 @@ bool ServedConnection::answer() {
 void ServedConnection::start() {
   started_ = true;
   began_ns_ = clock_ns();
-  if (mode_ == Mode::oneway) {
+  if (mode_ != Mode::sink) {
     tick_ = make_message(message_bytes_, 0);
     due_ns_ = left_ > 0 ? began_ns_ : 0;
     return;
@@ -179,6 +187,23 @@ void ServedConnection::start() {
     write_frame(frame.data(), Role::server, Opcode::text, as_bytes(text), 0);
     block_.insert(block_.end(), frame.begin(), frame.end());
   }
+}
+
+// The clock is read first; everything else of an order waits.
+void ServedConnection::take_order(std::string_view order) {
+  const std::uint64_t now_ns = clock_ns();
+  closing_ |= order.size() < kMessage_bytes_min;
+  if (closing_) return;
+  const std::uint64_t sent_ns = digits_value(order.substr(kTime_offset, kTime_digits));
+  const std::uint64_t tick = digits_value(order.substr(kNumber_offset, kNumber_digits));
+  closing_ |= tick != orders_taken_;  // one is missing, or came twice
+  const auto due_ns =
+      began_ns_ + static_cast<std::uint64_t>(interval_ns_ * static_cast<double>(tick));
+  if (orders_ != nullptr && orders_taken_ >= orders_warmup_) {
+    orders_->latency.record(now_ns - std::min(now_ns, sent_ns));
+    orders_->corrected.record(now_ns - std::min(now_ns, due_ns));
+  }
+  if (++orders_taken_ == orders_expected_) append_frame(Opcode::text, as_bytes(kDone));
 }
 
 void ServedConnection::append(Bytes plain) {

@@ -14,16 +14,24 @@
 
 #include <zenwire/codec/frame_reader.hpp>
 #include <zenwire/codec/receive_window.hpp>
+#include <zenwire/engine/histogram.hpp>
 #include <zenwire/engine/tls.hpp>
 
 #include "client_options.hpp"
 
 namespace zenwire::bench {
 
+// How long after its tick an order came, of order streams: the counted ones.
+struct OrderLatencies {
+  Histogram latency;
+  Histogram corrected;  // from when the tick was due
+};
+
 class ServedConnection {
  public:
   // `tls`, if there is one, outlives it.
-  ServedConnection(int socket, const TlsContext* tls);
+  // `orders`: where order streams are measured; null: nowhere.
+  ServedConnection(int socket, const TlsContext* tls, OrderLatencies* orders = nullptr);
   ~ServedConnection();
   ServedConnection(const ServedConnection&) = delete;
   ServedConnection& operator=(const ServedConnection&) = delete;
@@ -44,6 +52,7 @@ class ServedConnection {
   void choose(std::string_view target);
   [[nodiscard]] bool answer();
   void start();
+  void take_order(std::string_view order);
   [[nodiscard]] bool write();
   void fill_sink();
   void send_due();
@@ -54,6 +63,7 @@ class ServedConnection {
   }
 
   int socket_;
+  OrderLatencies* orders_;
   std::optional<TlsStream> tls_;
   bool secured_ = false;
   bool upgraded_ = false;
@@ -75,6 +85,9 @@ class ServedConnection {
   std::string tick_;
   std::uint64_t began_ns_ = 0;
   std::uint64_t ticks_ = 0;
+  std::uint64_t orders_expected_ = 0;
+  std::uint64_t orders_taken_ = 0;
+  std::uint64_t orders_warmup_ = 0;
   std::uint64_t due_ns_ = 0;
 };
 
