@@ -2,6 +2,7 @@
 // when it is to spin, and reads ahead for a drain, so that Beast asks the kernel as seldom as the
 // others do.
 
+#include <algorithm>
 #include <memory>
 #include <vector>
 
@@ -37,6 +38,18 @@ class ReadAheadStream {
   // Since the upgrade, from the kernel.
   [[nodiscard]] std::uint64_t received_bytes() const noexcept { return received_bytes_; }
   void upgraded() noexcept { received_bytes_ = 0; }
+  // The last look filled the memory: OpenSSL may hold more, of which the kernel has no news.
+  [[nodiscard]] bool is_filled() const noexcept { return end_ == ahead_.size(); }
+  // Takes what there is, without waiting.
+  void fill() {
+    std::copy(ahead_.begin() + static_cast<std::ptrdiff_t>(begin_),
+              ahead_.begin() + static_cast<std::ptrdiff_t>(end_), ahead_.begin());
+    end_ -= begin_;
+    begin_ = 0;
+    const std::size_t got = socket_.receive(ahead_.data() + end_, ahead_.size() - end_);
+    end_ += got;
+    received_bytes_ += got;
+  }
   [[nodiscard]] int descriptor() const noexcept { return socket_.descriptor(); }
 
   template <typename Buffers>
@@ -168,11 +181,19 @@ class BeastClient {
     while (!run_.complete()) {
       const int count = ::epoll_wait(epoll_, events, 256, options_.spin ? 0 : -1);
       for (int i = 0; i < count && !run_.complete(); ++i) {
-        Stream& ready = *streams_[events[i].data.u32];
-        const std::size_t bytes = frame_bytes(Role::server, options_.message_bytes);
-        while (take(ready) && ready.has_message(bytes)) {
-        }
+        take_all(*streams_[events[i].data.u32]);
       }
+    }
+  }
+
+  // A message larger than the memory is waited for.
+  void take_all(Stream& ready) {
+    const std::size_t bytes = frame_bytes(Role::server, options_.message_bytes);
+    ReadAheadStream& socket = ready.socket.next_layer();
+    for (bool more = true; more; more = take(ready)) {
+      if (ready.has_message(bytes)) continue;
+      socket.fill();
+      if (!ready.has_message(bytes) && !socket.is_filled()) return;
     }
   }
 

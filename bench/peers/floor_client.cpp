@@ -115,9 +115,15 @@ int FloorClient::wait() {
 
 // One connection is read without asking whether it is ready.
 void FloorClient::turn() {
-  if (options_.spin && streams_.size() == 1) return take(streams_.front());
+  if (options_.spin && streams_.size() == 1) {
+    take(streams_.front());
+    return;
+  }
   const int count = wait();
-  for (int i = 0; i < count; ++i) take(streams_[events_[i].data.u64]);
+  for (int i = 0; i < count; ++i) {
+    while (take(streams_[events_[i].data.u64])) {
+    }
+  }
 }
 
 // How many bytes lie at the start of the buffer now; 0: nothing came.
@@ -128,9 +134,11 @@ std::size_t FloorClient::read(Stream& stream) {
   return got == 0 ? 0 : stream.partial_bytes + got;
 }
 
-void FloorClient::take(Stream& stream) {
+// Whether the buffer was filled: then OpenSSL may hold more, of which the kernel has no news.
+bool FloorClient::take(Stream& stream) {
   std::size_t bytes = read(stream);
-  if (bytes == 0) return;
+  if (bytes == 0) return false;
+  const bool filled = bytes == buffer_.size();
   const std::uint64_t now_ns = options_.mode == Mode::oneway ? clock_ns() : 0;
   const char* at = buffer_.data();
   for (; bytes >= frame_bytes_ && wants_more(stream); bytes -= frame_bytes_, at += frame_bytes_) {
@@ -149,6 +157,7 @@ void FloorClient::take(Stream& stream) {
   }
   if (options_.mode != Mode::sink) stream.partial.assign(at, bytes);
   stream.partial_bytes = bytes;
+  return filled;
 }
 
 // Each connection gets as many as make no fewer than all together; each of an order stream counts.

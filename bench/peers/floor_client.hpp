@@ -49,7 +49,7 @@ class FloorClient {
   void strategy();
   int wait();
   void turn();
-  void take(Stream& stream);
+  bool take(Stream& stream);
   std::size_t read(Stream& stream);
   [[nodiscard]] bool wants_more(const Stream& stream) const noexcept;
   void count(Stream& stream, const char* text, std::uint64_t now_ns) noexcept;

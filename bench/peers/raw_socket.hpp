@@ -30,8 +30,8 @@ class RawSocket {
   // The same without the upgrade.
   void open_transport();
   void wait_readable() const;
-  // Bytes that have come, at most `bytes`; 0: none now. Give it 64 KiB, as much as OpenSSL reads
-  // ahead: what is left with OpenSSL makes no descriptor readable.
+  // Bytes that have come, at most `bytes`; 0: none now. When it gives all that was asked for, ask
+  // again: what is left with OpenSSL makes no descriptor readable.
   std::size_t receive(char* to, std::size_t bytes);
   // Sends all of it.
   void send(std::string_view bytes);

@@ -115,12 +115,15 @@ class WslayClient {
     for (int i = 0; i < count; ++i) take(*streams_[events[i].data.u32]);
   }
 
+  // Again while the buffer was filled: then OpenSSL may hold more, of which the kernel has no news.
   static void take(Stream& stream) {
-    stream.begin = 0;
-    stream.end = stream.socket.receive(stream.ahead.data(), stream.ahead.size());
-    while (stream.begin < stream.end) {
-      if (wslay_event_recv(stream.codec) != 0) die("wslay: receive");
-    }
+    do {
+      stream.begin = 0;
+      stream.end = stream.socket.receive(stream.ahead.data(), stream.ahead.size());
+      while (stream.begin < stream.end) {
+        if (wslay_event_recv(stream.codec) != 0) die("wslay: receive");
+      }
+    } while (stream.end == stream.ahead.size());
   }
 
   ClientOptions options_;
