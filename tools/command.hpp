@@ -32,6 +32,7 @@ ExitCode echo_server_main(Arguments arguments);
 ExitCode autobahn_main(Arguments arguments);
 ExitCode doctor_main(Arguments arguments);
 ExitCode bridge_main(Arguments arguments);
+ExitCode bench_main(Arguments arguments);
 ExitCode demo_main(Arguments arguments);
 ExitCode stats_main(Arguments arguments);
 ExitCode config_main(Arguments arguments);

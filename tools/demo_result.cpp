@@ -172,10 +172,15 @@ Result<void> write_demo_report(const std::string& path, const DemoResult& result
     report.facts.push_back({"line " + std::to_string(i), line_text(result.lines[i])});
   report.facts.push_back(
       {"allocations in steady state", grouped(result.allocations), result.allocations == 0});
+  ReportPlot plot{.title = "Latency by percentile"};
   for (std::size_t i = 0; i < kStages; ++i) {
     const auto stage = static_cast<Stage>(i);
-    report.stages.push_back({std::string(name(stage)), &result.stages[i]});
+    plot.stages.push_back({std::string(name(stage)), &result.stages[i]});
   }
+  report.plots = {std::move(plot)};
+  report.note =
+      "Each stage is counted from the moment when its bytes were received. Times on a shared "
+      "machine drift; compare within one run.";
   return write_report(path, report);
 }
 

@@ -28,14 +28,15 @@ Interrupts::~Interrupts() {
   ::close(signals_);
 }
 
-bool Interrupts::wait_for(std::chrono::duration<double> time) noexcept {
+bool Interrupts::wait_for_descriptor(int descriptor, std::chrono::duration<double> time) noexcept {
   using std::chrono::steady_clock;
   const auto end = steady_clock::now() + std::chrono::duration_cast<steady_clock::duration>(time);
   for (;;) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - steady_clock::now());
-    pollfd ready{signals_, POLLIN, 0};
-    const int count = ::poll(&ready, 1, static_cast<int>(std::max<std::int64_t>(left.count(), 0)));
-    if (count == 0) return false;
+    std::array<pollfd, 2> ready{{{signals_, POLLIN, 0}, {descriptor, POLLIN, 0}}};
+    const int count = ::poll(ready.data(), ready.size(),
+                             static_cast<int>(std::max<std::int64_t>(left.count(), 0)));
+    if (count == 0 || (count > 0 && ready[0].revents == 0)) return false;
     signalfd_siginfo info{};
     if (count < 0 || ::read(signals_, &info, sizeof info) != sizeof info) continue;
     caught_.store(static_cast<int>(info.ssi_signo), std::memory_order_release);

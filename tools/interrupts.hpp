@@ -28,8 +28,13 @@ class Interrupts {
   // Any thread: the first signal that came, or 0.
   [[nodiscard]] int caught() const noexcept { return caught_.load(std::memory_order_acquire); }
 
-  // For a command without a reactor: waits for a signal; true when one came before the time was up.
-  bool wait_for(std::chrono::duration<double> time) noexcept;
+  // For a command without a reactor: waits for a signal, or until the descriptor is readable if
+  // there is one (ask it); true when a signal came before the time was up, or before that.
+  bool wait_for_descriptor(int descriptor, std::chrono::duration<double> time) noexcept;
+  // The same without a descriptor.
+  bool wait_for(std::chrono::duration<double> time) noexcept {
+    return wait_for_descriptor(-1, time);
+  }
 
  private:
   friend class StopOnSignal;

@@ -30,6 +30,7 @@ constexpr std::array kCommands = {
     Entry{"stats", "what a running process counts, printed or served to Prometheus", stats_main},
     Entry{"config", "check a configuration file, print one with every key", config_main},
     Entry{"bridge", "publish a connection's messages to NATS", bridge_main},
+    Entry{"bench", "measure every stage beside a bare loop, against a budget", bench_main},
     Entry{"demo", "a verified TLS market stream across the whole engine, measured", demo_main},
 };
 

@@ -59,10 +59,10 @@ struct Scale {
   }
 };
 
-Scale scale_for(const Report& report) {
+Scale scale_for(const ReportPlot& plot) {
   std::uint64_t low = ~std::uint64_t{0};
   std::uint64_t high = 10;
-  for (const auto& stage : report.stages) {
+  for (const auto& stage : plot.stages) {
     if (stage.nanoseconds->count() == 0) continue;
     low = std::min(low, std::max<std::uint64_t>(stage.nanoseconds->min(), 1));
     high = std::max(high, stage.nanoseconds->max());
@@ -111,30 +111,37 @@ std::string curve(const ReportStage& stage, std::size_t colour, const Scale& sca
     points += fixed(Scale::x(nines), 1) + "," +
               fixed(scale.y(stage.nanoseconds->percentile(percent)), 1) + " ";
   }
-  return "<polyline class=\"curve c" + std::to_string(colour % kColours) + "\" points=\"" + points +
-         "\"><title>" + escaped(stage.name) + "</title></polyline>\n";
+  return std::string("<polyline class=\"curve") + (stage.dashed ? " dashed" : "") + " c" +
+         std::to_string(colour) + "\" points=\"" + points + "\"><title>" + escaped(stage.name) +
+         "</title></polyline>\n";
 }
 
-std::string plot(const Report& report) {
-  const Scale scale = scale_for(report);
+std::size_t colour_of(const ReportPlot& plot, std::size_t index) {
+  return plot.stages[index].colour.value_or(index) % kColours;
+}
+
+std::string picture(const ReportPlot& plot) {
+  const Scale scale = scale_for(plot);
   std::string svg = "<svg viewBox=\"0 0 " + fixed(kWidth, 0) + " " + fixed(kHeight, 0) +
                     "\" role=\"img\" aria-label=\"latency by percentile\">\n" + axes(scale);
-  for (std::size_t i = 0; i < report.stages.size(); ++i) {
-    if (report.stages[i].nanoseconds->count() != 0) svg += curve(report.stages[i], i, scale);
+  for (std::size_t i = 0; i < plot.stages.size(); ++i) {
+    if (plot.stages[i].nanoseconds->count() != 0)
+      svg += curve(plot.stages[i], colour_of(plot, i), scale);
   }
   return svg + "</svg>\n";
 }
 
-std::string stage_table(const Report& report) {
+std::string stage_table(const ReportPlot& plot) {
   std::string html =
       "<table "
       "class=\"numbers\"><thead><tr><th>stage</th><th>count</th><th>p50</th><th>p90</th><th>p99</"
       "th>"
       "<th>p99.9</th><th>max</th></tr></thead><tbody>\n";
-  for (std::size_t i = 0; i < report.stages.size(); ++i) {
-    const Histogram& histogram = *report.stages[i].nanoseconds;
-    html += "<tr><th><span class=\"key c" + std::to_string(i % kColours) + "\"></span>" +
-            escaped(report.stages[i].name) + "</th><td>" + std::to_string(histogram.count()) +
+  for (std::size_t i = 0; i < plot.stages.size(); ++i) {
+    const Histogram& histogram = *plot.stages[i].nanoseconds;
+    html += std::string("<tr><th><span class=\"key") + (plot.stages[i].dashed ? " dashed" : "") +
+            " c" + std::to_string(colour_of(plot, i)) + "\"></span>" +
+            escaped(plot.stages[i].name) + "</th><td>" + std::to_string(histogram.count()) +
             "</td>";
     if (histogram.count() == 0) {
       html += "<td colspan=\"5\" class=\"none\">not measured</td></tr>\n";
@@ -146,6 +153,28 @@ std::string stage_table(const Report& report) {
     html += "<td>" + duration_text(histogram.max()) + "</td></tr>\n";
   }
   return html + "</tbody></table>\n";
+}
+
+std::string plot_section(const ReportPlot& plot) {
+  std::string html =
+      "<h2>" + escaped(plot.title) + "</h2>\n<section>" + picture(plot) + stage_table(plot);
+  if (!plot.note.empty()) html += "<p class=\"note\">" + escaped(plot.note) + "</p>\n";
+  return html + "</section>\n";
+}
+
+std::string table_section(const ReportTable& table) {
+  std::string html = "<h2>" + escaped(table.title) + "</h2>\n<section><table><thead><tr>";
+  for (const std::string& column : table.columns) html += "<th>" + escaped(column) + "</th>";
+  html += "</tr></thead><tbody>\n";
+  for (const ReportTable::Row& row : table.rows) {
+    html += row.good ? "<tr>" : "<tr class=\"bad\">";
+    for (std::size_t i = 0; i < row.cells.size(); ++i) {
+      const std::string tag = i == 0 ? "th" : "td";
+      html += "<" + tag + ">" + escaped(row.cells[i]) + "</" + tag + ">";
+    }
+    html += "</tr>\n";
+  }
+  return html + "</tbody></table></section>\n";
 }
 
 std::string fact_table(const Report& report) {
@@ -185,7 +214,11 @@ tbody th { font-weight: 600; }
 svg { display: block; width: 100%; height: auto; }
 svg text { fill: var(--faint); font-size: 12px; }
 .grid { stroke: var(--line); stroke-width: 1; }
+.curve.dashed { stroke-dasharray: 5 4; stroke-width: 1.4; }
 .curve { fill: none; stroke-width: 2.2; stroke-linejoin: round; }
+tr.bad td, tr.bad th { color: var(--bad); }
+section svg + table { margin-top: 0.8rem; }
+.key.dashed { height: 0.25em; border-radius: 0; vertical-align: middle; }
 .key { display: inline-block; width: 0.75em; height: 0.75em; border-radius: 3px; margin-right: 0.55em; }
 .curve.c0 { stroke: var(--c0); } .key.c0 { background: var(--c0); } .curve.c1 { stroke: var(--c1); } .key.c1 { background: var(--c1); }
 .curve.c2 { stroke: var(--c2); } .key.c2 { background: var(--c2); } .curve.c3 { stroke: var(--c3); } .key.c3 { background: var(--c3); }
@@ -196,17 +229,15 @@ svg text { fill: var(--faint); font-size: 12px; }
 }  // namespace
 
 std::string report_html(const Report& report) {
-  return "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-         "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>" +
-         escaped(report.title) + "</title>\n<style>" + kStyle +
-         "</style></head>\n<body><main>\n<h1>" + escaped(report.title) +
-         "</h1>\n<p class=\"sub\">" + escaped(report.subtitle) +
-         "</p>\n<h2>What happened</h2>\n<section>" + fact_table(report) +
-         "</section>\n<h2>Latency by percentile</h2>\n<section>" + plot(report) +
-         "</section>\n<h2>Stages</h2>\n<section>" + stage_table(report) +
-         "</section>\n<p class=\"note\">Each stage is counted from the moment when its bytes were "
-         "received. Times on a shared "
-         "machine drift; compare within one run.</p>\n</main></body></html>\n";
+  std::string html =
+      "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>" +
+      escaped(report.title) + "</title>\n<style>" + kStyle + "</style></head>\n<body><main>\n<h1>" +
+      escaped(report.title) + "</h1>\n<p class=\"sub\">" + escaped(report.subtitle) +
+      "</p>\n<h2>What happened</h2>\n<section>" + fact_table(report) + "</section>\n";
+  for (const ReportTable& table : report.tables) html += table_section(table);
+  for (const ReportPlot& plot : report.plots) html += plot_section(plot);
+  return html + "<p class=\"note\">" + escaped(report.note) + "</p>\n</main></body></html>\n";
 }
 
 Result<void> write_report(const std::string& path, const Report& report) {

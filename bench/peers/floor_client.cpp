@@ -56,10 +56,11 @@ void FloorClient::echo() {
   const std::string text = make_message(options_.message_bytes, 0);
   const std::string frame = client_frame(text);
   Schedule schedule(options_.interval_ns());
-  std::uint64_t due_ns = clock_ns();
+  schedule.begin(clock_ns());
+  std::uint64_t due_ns = 0;
   bool more = true;
   while (more) {
-    if (options_.open_loop) await_due(due_ns = schedule.next_ns(due_ns));
+    if (options_.open_loop) await_due(due_ns = schedule.next_ns());
     const std::uint64_t sent_ns = clock_ns();
     socket.send(frame);
     for (std::size_t bytes = 0; bytes < frame_bytes_;) {
@@ -167,7 +168,7 @@ bool FloorClient::wants_more(const Stream& stream) const noexcept {
 
 void FloorClient::count(Stream& stream, const char* text, std::uint64_t now_ns) noexcept {
   const std::uint64_t sent_ns = time_of(text);
-  const std::uint64_t due_ns = stream.schedule.next_ns(sent_ns);
+  const std::uint64_t due_ns = stream.schedule.due_ns(sent_ns);
   run_.received(true, now_ns - std::min(now_ns, sent_ns), now_ns - std::min(now_ns, due_ns));
 }
 

@@ -66,14 +66,22 @@ inline void answer_tick(char* order, std::string_view tick) noexcept {
   std::memcpy(order + kNumber_offset, tick.data() + kNumber_offset, kNumber_digits);
 }
 
-// When each message of a stream was due: the first when it was sent, the others at the rate.
+// When each message of a stream is due: at a rate, from its first.
 class Schedule {
  public:
   explicit Schedule(double interval_ns = 0) noexcept : interval_ns_(interval_ns) {}
-  // Of the next message, which was sent then.
-  [[nodiscard]] std::uint64_t next_ns(std::uint64_t sent_ns) noexcept {
-    if (count_ == 0) first_ns_ = sent_ns;
+  void begin(std::uint64_t now_ns) noexcept { first_ns_ = now_ns; }
+  [[nodiscard]] std::uint64_t next_ns() noexcept {
     return first_ns_ + static_cast<std::uint64_t>(interval_ns_ * static_cast<double>(count_++));
+  }
+  // Of the next message of somebody else's stream, which was sent then. None is sent before it is
+  // due: one that seems to be shows that those before it were late, the first among them.
+  [[nodiscard]] std::uint64_t due_ns(std::uint64_t sent_ns) noexcept {
+    if (count_ == 0) begin(sent_ns);
+    const std::uint64_t due_ns = next_ns();
+    if (due_ns <= sent_ns) return due_ns;
+    first_ns_ -= due_ns - sent_ns;
+    return sent_ns;
   }
 
  private:

@@ -152,7 +152,8 @@ void ZenwireClient::on_open(Connection& connection) noexcept {
   if (++open_ != options_.connections) return;
   run_.begin();
   if (options_.mode == Mode::echo && options_.open_loop) {
-    due_ns_ = schedule_.next_ns(clock_ns());
+    schedule_.begin(clock_ns());
+    due_ns_ = schedule_.next_ns();
     return;
   }
   if (options_.mode == Mode::echo) return send_echo(connection);
@@ -188,7 +189,7 @@ void ZenwireClient::on_paced_echo(Connection&, const Message& message) noexcept 
   const std::uint64_t now_ns = clock_ns();
   if (!run_.received(is_echo(message.text()), now_ns - sent_ns_, now_ns - due_ns_)) return end({});
   increment_digits(message_.data() + kNumber_offset, kNumber_digits);
-  due_ns_ = schedule_.next_ns(now_ns);
+  due_ns_ = schedule_.next_ns();
   under_way_ = false;
 }
 
@@ -207,7 +208,7 @@ void ZenwireClient::on_tick(Connection& connection, const Message& message) noex
   auto& stream = *static_cast<Stream*>(connection.context);
   std::uint64_t sent_ns = 0;
   const bool right = stream.expected.take_timed(message.text(), sent_ns);
-  const std::uint64_t due_ns = stream.schedule.next_ns(sent_ns);
+  const std::uint64_t due_ns = stream.schedule.due_ns(sent_ns);
   if (!run_.received(right, now_ns - std::min(now_ns, sent_ns), now_ns - std::min(now_ns, due_ns)))
     end({});
 }
@@ -243,7 +244,7 @@ void ZenwireClient::on_queued(const MessageHeader& header, std::string_view text
   Stream& stream = streams_[header.session];
   std::uint64_t sent_ns = 0;
   const bool right = stream.expected.take_timed(text, sent_ns);
-  const std::uint64_t due_ns = stream.schedule.next_ns(sent_ns);
+  const std::uint64_t due_ns = stream.schedule.due_ns(sent_ns);
   if (!run_.received(right, now_ns - std::min(now_ns, sent_ns),
                      now_ns - std::min(now_ns, due_ns)) &&
       run_.complete()) {
