@@ -1,5 +1,5 @@
-// The AVX-512 kernels, which let the vector unit expand and compress bytes (VBMI2). All stores are
-// masked: nothing is written behind the result.
+// The AVX-512 kernels, which let the vector unit expand and compress bytes (VBMI2). Nothing is
+// written behind the result.
 
 #include <bit>
 #include <cstdint>
@@ -21,34 +21,74 @@ ZW_AVX512 inline std::uint64_t first_bits(std::size_t count) noexcept {
   return _bzhi_u64(~std::uint64_t{0}, static_cast<unsigned>(count));
 }
 
+// Which of a block's bytes take a backslash.
+ZW_AVX512 inline std::uint32_t specials_of(__m256i block) noexcept {
+  return _mm256_cmpeq_epi8_mask(block, _mm256_set1_epi8('"')) |
+         _mm256_cmpeq_epi8_mask(block, _mm256_set1_epi8('\\'));
+}
+
 // Each byte becomes the pair {backslash, byte}; the backslashes of bytes that need none are then
-// compressed away.
-ZW_AVX512 JsonEscaped escape_avx512(char* to, const char* from, std::size_t count) noexcept {
-  const char* const begin = to;
-  __m256i seen = _mm256_setzero_si256();
-  while (count != 0) {
-    const std::size_t now = count < kNarrow ? count : kNarrow;
+// compressed away. `live`: the bytes that there are.
+ZW_AVX512 inline __m512i escaped_block(__m256i block, std::uint32_t specials,
+                                       std::uint64_t live) noexcept {
+  const __m512i pairs =
+      _mm512_or_si512(_mm512_slli_epi16(_mm512_cvtepu8_epi16(block), 8), _mm512_set1_epi16('\\'));
+  const std::uint64_t kept =
+      _pdep_u64(live, 0xaaaaaaaaaaaaaaaa) | _pdep_u64(specials, 0x5555555555555555);
+  return _mm512_maskz_compress_epi8(kept, pairs);
+}
+
+struct Escaping {
+  char* to;
+  const char* from;
+  std::size_t count;  // of bytes left
+  __m256i seen;
+};
+
+// Whole blocks, as long as as many bytes follow: theirs overwrite the zeros that a whole store
+// leaves. (A store under a mask takes twice as long.) False: there was a control character, which
+// is rare enough to look for once, and what was written is worth nothing.
+ZW_AVX512 inline bool escape_blocks(Escaping& at) noexcept {
+  __m256i least = _mm256_set1_epi8(0x20);
+  for (; at.count >= 2 * kNarrow; at.from += kNarrow, at.count -= kNarrow) {
+    const __m256i block = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at.from));
+    at.seen = _mm256_or_si256(at.seen, block);
+    least = _mm256_min_epu8(least, block);
+    const std::uint32_t specials = specials_of(block);
+    _mm512_storeu_si512(at.to, escaped_block(block, specials, first_bits(kNarrow)));
+    at.to += kNarrow + static_cast<std::size_t>(std::popcount(specials));
+  }
+  return _mm256_cmplt_epu8_mask(least, _mm256_set1_epi8(0x20)) == 0;
+}
+
+// Any bytes, any number of them.
+ZW_AVX512 inline void escape_rest(Escaping& at) noexcept {
+  while (at.count != 0) {
+    const std::size_t now = at.count < kNarrow ? at.count : kNarrow;
     const std::uint64_t live = first_bits(now);
     const auto live32 = static_cast<__mmask32>(live);
-    const __m256i block = _mm256_maskz_loadu_epi8(live32, from);
-    seen = _mm256_or_si256(seen, block);
+    const __m256i block = _mm256_maskz_loadu_epi8(live32, at.from);
+    at.seen = _mm256_or_si256(at.seen, block);
     if (_mm256_mask_cmplt_epu8_mask(live32, block, _mm256_set1_epi8(0x20)) != 0) [[unlikely]] {
-      to = escape_scalar(to, from, now);
+      at.to = escape_scalar(at.to, at.from, now);
     } else {
-      const std::uint32_t specials = _mm256_cmpeq_epi8_mask(block, _mm256_set1_epi8('"')) |
-                                     _mm256_cmpeq_epi8_mask(block, _mm256_set1_epi8('\\'));
-      const __m512i pairs = _mm512_or_si512(_mm512_slli_epi16(_mm512_cvtepu8_epi16(block), 8),
-                                            _mm512_set1_epi16('\\'));
-      const std::uint64_t kept =
-          _pdep_u64(live, 0xaaaaaaaaaaaaaaaa) | _pdep_u64(specials, 0x5555555555555555);
+      const std::uint32_t specials = specials_of(block);
       const std::size_t bytes = now + static_cast<std::size_t>(std::popcount(specials));
-      _mm512_mask_storeu_epi8(to, first_bits(bytes), _mm512_maskz_compress_epi8(kept, pairs));
-      to += bytes;
+      _mm512_mask_storeu_epi8(at.to, first_bits(bytes), escaped_block(block, specials, live));
+      at.to += bytes;
     }
-    from += now;
-    count -= now;
+    at.from += now;
+    at.count -= now;
   }
-  return {static_cast<std::size_t>(to - begin), _mm256_movepi8_mask(seen) == 0};
+}
+
+ZW_AVX512 JsonEscaped escape_avx512(char* to, const char* from, std::size_t count) noexcept {
+  const Escaping begin{to, from, count, _mm256_setzero_si256()};
+  Escaping at = begin;
+  if (!escape_blocks(at)) [[unlikely]]
+    at = begin;
+  escape_rest(at);
+  return {static_cast<std::size_t>(at.to - to), _mm256_movepi8_mask(at.seen) == 0};
 }
 
 // As in the AVX2 kernel, over 64 bytes.

@@ -72,7 +72,6 @@ constexpr Middle kMiddles[2][5] = {
      middle(RecordDirection::out, RecordType::pong)}};
 
 constexpr std::string_view kBinaryKey = R"(","binary":true)";
-constexpr std::string_view kTextEnd = R"(")";
 constexpr std::string_view kRedactedKey = R"(,"redacted":true)";
 
 // All of a line but its payload, at most; and the shortest that can follow a payload, which must
@@ -103,30 +102,26 @@ constexpr char kSecretByte = '*';
 // RFC 6455, section 5.5.
 constexpr std::size_t kControl_bytes_max = 125;
 
-// "00" to "99".
-constexpr std::array<char, 200> kPairs = [] {
-  std::array<char, 200> pairs{};
-  for (std::size_t i = 0; i < 100; ++i) {
-    pairs[2 * i] = static_cast<char>('0' + i / 10);
-    pairs[2 * i + 1] = static_cast<char>('0' + i % 10);
-  }
-  return pairs;
-}();
-
-inline void put_pair(char* to, std::uint32_t value) noexcept {
-  std::memcpy(to, kPairs.data() + 2 * value, 2);
+// Eight decimal digits as they stand in memory: halves, then quarters, then single digits side by
+// side in one word. Divisions by multiplication: exact for the numbers that each step has.
+constexpr std::uint64_t eight_digits(std::uint32_t value) noexcept {
+  constexpr std::uint64_t kZeros = 0x3030303030303030;
+  const std::uint64_t fours = value / 10'000 | std::uint64_t{value % 10'000} << 32;
+  const std::uint64_t hundreds = (fours * 10'486 >> 20) & 0x7f'0000'007f;
+  const std::uint64_t twos = (fours - hundreds * 100) << 16 | hundreds;
+  const std::uint64_t tens = (twos * 103 >> 10) & 0x000f'000f'000f'000f;
+  return ((twos - tens * 10) << 8 | tens) + kZeros;
 }
+static_assert(eight_digits(12'345'678) == 0x3837363534333231);
+static_assert(eight_digits(99'999'999) == 0x3939393939393939 &&
+              eight_digits(9) == 0x3930303030303030);
 
-// Nine digits.
-inline void put_nanos(char* to, std::uint32_t nanos) noexcept {
-  const std::uint32_t high = nanos / 100000;  // four digits
-  const std::uint32_t low = nanos % 100000;   // five
-  put_pair(to, high / 100);
-  put_pair(to + 2, high % 100);
-  put_pair(to + 4, low / 1000);
-  put_pair(to + 6, low / 10 % 100);
-  to[8] = static_cast<char>('0' + low % 10);
-}
+// A time whose second is the current one: what of it changes from line to line, as text.
+struct Moment {
+  std::uint64_t ns;
+  std::uint64_t eight;  // of the nine digits behind the second
+  char ninth;
+};
 
 // A number that only ever grows by one, kept as text.
 class TextCounter {
@@ -246,10 +241,12 @@ class Recorder::Writer {
  private:
   // The hot way: room is there, nothing is unusual.
   void append_at_once(const RecordView& record) noexcept;
-  char* put_head(char* to, const RecordView& record) noexcept;
-  char* put_tail(char* to, const RecordView& record, bool binary) noexcept;
-  char* put_time(char* to, std::uint64_t ns) noexcept;
-  char* put_ns(char* to, std::uint64_t ns) noexcept;
+  // The second of `ns` becomes the current one.
+  Moment moment_of(std::uint64_t ns) noexcept;
+  char* put_head(char* to, const RecordView& record, const Moment& moment) noexcept;
+  char* put_tail(char* to, const RecordView& record, const Moment& moment, bool binary) noexcept;
+  char* put_time(char* to, const Moment& moment) noexcept;
+  char* put_ns(char* to, const Moment& moment) noexcept;
   char* put_owner_and_sequence(char* to, const RecordOwner& owner) noexcept;
   void finish_line(char* to) noexcept;
   [[gnu::noinline, gnu::cold]] void append_not_utf8(const RecordView& record, char* data,
@@ -342,27 +339,32 @@ void Recorder::Writer::begin_file() noexcept {
 
 // ---- The hot way ------------------------------------------------------------------------------
 
-char* Recorder::Writer::put_time(char* to, std::uint64_t ns) noexcept {
+Moment Recorder::Writer::moment_of(std::uint64_t ns) noexcept {
   const std::uint64_t second = ns / kNanos_per_second;
   if (second != second_) [[unlikely]]
     set_second(second);
+  const auto nanos = static_cast<std::uint32_t>(ns - second * kNanos_per_second);
+  return {ns, eight_digits(nanos / 10), static_cast<char>('0' + nanos % 10)};
+}
+
+char* Recorder::Writer::put_time(char* to, const Moment& moment) noexcept {
   to = second_head_.copy_to(to);
-  put_nanos(to, static_cast<std::uint32_t>(ns - second * kNanos_per_second));
+  std::memcpy(to, &moment.eight, sizeof moment.eight);
   return to + 6;  // microseconds; the rest is overwritten
 }
 
-char* Recorder::Writer::put_ns(char* to, std::uint64_t ns) noexcept {
-  if (second_ == 0) [[unlikely]] {  // no digits before the nanoseconds: no zeros before them either
-    to = second_ns_.copy_to(to);
-    return std::to_chars(to, to + 10, ns).ptr;
-  }
+char* Recorder::Writer::put_ns(char* to, const Moment& moment) noexcept {
   to = second_ns_.copy_to(to);
-  put_nanos(to, static_cast<std::uint32_t>(ns - second_ * kNanos_per_second));
+  if (second_ == 0) [[unlikely]]  // no digits before the nanoseconds: no zeros before them either
+    return std::to_chars(to, to + 10, moment.ns).ptr;
+  std::memcpy(to, &moment.eight, sizeof moment.eight);
+  to[8] = moment.ninth;
   return to + 9;
 }
 
-char* Recorder::Writer::put_head(char* to, const RecordView& record) noexcept {
-  to = put_time(to, record.ns);
+char* Recorder::Writer::put_head(char* to, const RecordView& record,
+                                 const Moment& moment) noexcept {
+  to = put_time(to, moment);
   const auto direction = static_cast<std::size_t>(record.direction);
   return kMiddles[direction][static_cast<std::size_t>(record.type)].copy_to(to);
 }
@@ -373,10 +375,15 @@ char* Recorder::Writer::put_owner_and_sequence(char* to, const RecordOwner& owne
   return sequence_.copy_to(to);
 }
 
-char* Recorder::Writer::put_tail(char* to, const RecordView& record, bool binary) noexcept {
-  const std::string_view key = binary ? kBinaryKey : kTextEnd;
-  std::memcpy(to, key.data(), key.size());
-  to = put_ns(to + key.size(), record.ns);
+char* Recorder::Writer::put_tail(char* to, const RecordView& record, const Moment& moment,
+                                 bool binary) noexcept {
+  if (binary) {
+    std::memcpy(to, kBinaryKey.data(), kBinaryKey.size());
+    to += kBinaryKey.size();
+  } else {
+    *to++ = '"';
+  }
+  to = put_ns(to, moment);
   to = put_owner_and_sequence(to, record.owner);
   if (!record.secrets.empty()) [[unlikely]] {
     std::memcpy(to, kRedactedKey.data(), kRedactedKey.size());
@@ -396,7 +403,8 @@ void Recorder::Writer::finish_line(char* to) noexcept {
 }
 
 void Recorder::Writer::append_at_once(const RecordView& record) noexcept {
-  char* const data = put_head(cursor_, record);
+  const Moment moment = moment_of(record.ns);
+  char* const data = put_head(cursor_, record, moment);
   char* to = data;
   const bool binary = record.type == RecordType::binary;
   if (binary) {
@@ -409,13 +417,14 @@ void Recorder::Writer::append_at_once(const RecordView& record) noexcept {
       return append_not_utf8(record, data, to);
     }
   }
-  finish_line(put_tail(to, record, binary));
+  finish_line(put_tail(to, record, moment, binary));
   add(status_->records, 1);
 }
 
 void Recorder::Writer::append_not_utf8(const RecordView& record, char* data,
                                        const char* written) noexcept {
-  char* const end = put_tail(data + base64_encode(data, record.payload), record, true);
+  char* const end =
+      put_tail(data + base64_encode(data, record.payload), record, moment_of(record.ns), true);
   // Base64 may be shorter than what was tried first.
   const char* const dirty = written + kJsonEscapeSlack_bytes;
   if (end < dirty) std::memset(end, 0, static_cast<std::size_t>(dirty - end));
@@ -509,9 +518,10 @@ char* Recorder::Writer::put_line(const RecordView& record) noexcept {
                          ? parse_close(record.payload)
                          : std::nullopt;
   const bool base64 = !close && !is_text(record, !record.secrets.empty());
-  char* const data = put_head(cursor_, record);
+  const Moment moment = moment_of(record.ns);
+  char* const data = put_head(cursor_, record, moment);
   char* const end = close ? put_close(data, *close) : put_payload(data, record, base64);
-  return end == nullptr ? nullptr : put_tail(end, record, base64);
+  return end == nullptr ? nullptr : put_tail(end, record, moment, base64);
 }
 
 // Whether the payload, as it is going to be recorded, goes as text.
@@ -622,11 +632,12 @@ char* Recorder::Writer::put_event(char* to, const EventView& event) noexcept {
   const auto put_escaped = [&](std::string_view text, std::size_t bytes_max) {
     to += json_escape(to, utf8_prefix(as_bytes(cut(text, bytes_max)))).bytes;
   };
-  to = put_time(to, event.ns);
+  const Moment moment = moment_of(event.ns);
+  to = put_time(to, moment);
   put(R"(Z","type":"event","event":")");
   put_escaped(event.event, kEventName_bytes_max);
   put("\"");
-  to = put_ns(to, event.ns);
+  to = put_ns(to, moment);
   const auto numbers = event.numbers.first(std::min(event.numbers.size(), kEventNumbers_max));
   for (const EventNumber& number : numbers) {
     put(",\"");
