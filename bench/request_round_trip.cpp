@@ -1,16 +1,12 @@
 // What correlation and publishing statistics cost a round trip, in pairs: the same request and the
-// same answer over the same connection of the same reactor, with and without. The rounds
-// interleave and the order within a pair alternates, so that whatever else the machine does falls
-// on both alike; the median of the pairs' ratios is printed with its 95 percent interval.
+// same answer over the same connection of the same reactor, with and without.
 //
 //   request_round_trip                  correlated against bare, then read against unread
 //   request_round_trip --count MODE N   N round trips only, for callgrind; MODE: bare, correlated;
 //                                       with --name NAME the counters are published
 
-#include <algorithm>
 #include <array>
 #include <atomic>
-#include <cmath>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -28,6 +24,8 @@
 #include <zenwire/engine/reactor.hpp>
 #include <zenwire/engine/request_table.hpp>
 #include <zenwire/engine/telemetry_reader.hpp>
+
+#include "paired.hpp"
 
 namespace zenwire::bench {
 namespace {
@@ -196,39 +194,17 @@ class PageReader {
   pid_t process_ = 0;
 };
 
-struct Interval {
-  double median;
-  double low;
-  double high;
-};
-
-// The interval of the median by order statistics: no assumption about how the ratios are spread.
-Interval interval_of(std::vector<double> ratios) {
-  std::sort(ratios.begin(), ratios.end());
-  const auto count = static_cast<double>(ratios.size());
-  const auto off = static_cast<std::size_t>(std::ceil(1.96 * std::sqrt(count) / 2));
-  const std::size_t middle = ratios.size() / 2;
-  return {ratios[middle], ratios[middle - std::min(off, middle)],
-          ratios[std::min(middle + off, ratios.size() - 1)]};
-}
-
-// Round by round the first and the second, whichever comes first by turns.
+// `second` over `first`, each the nanoseconds of a round.
 template <typename First, typename Second>
-void compare(const char* what, First first, Second second) {
-  std::vector<double> ratios;
+void show(const char* what, First first, Second second) {
   std::vector<double> first_ns;
-  for (std::size_t round = 0; round < kRounds; ++round) {
-    double ns[2] = {};
-    for (const bool is_second : {round % 2 == 0, round % 2 != 0})
-      ns[is_second ? 1 : 0] = static_cast<double>(is_second ? second() : first());
-    ratios.push_back(ns[1] / ns[0]);
-    first_ns.push_back(ns[0] / static_cast<double>(kRoundTripsPerRound));
-    std::fprintf(stderr, "\r%s: round %zu of %zu", what, round + 1, kRounds);
-  }
-  std::fprintf(stderr, "\r\033[K");
-  const Interval ratio = interval_of(ratios);
-  std::printf("%s: ratio %.4f [%.4f, %.4f], %zu pairs; base %.0f ns a round trip\n", what,
-              ratio.median, ratio.low, ratio.high, kRounds, interval_of(first_ns).median);
+  const auto noted = [&] {
+    const auto ns = static_cast<double>(first());
+    first_ns.push_back(ns / static_cast<double>(kRoundTripsPerRound));
+    return ns;
+  };
+  print(what, compare(kRounds, 1, noted, second), kRounds);
+  std::printf("  base %.0f ns a round trip\n", median_of(std::move(first_ns)));
 }
 
 int run_all() {
@@ -237,10 +213,10 @@ int run_all() {
   PageReader reader(name);
   trips.run(Mode::bare, kRoundTripsPerRound);
   trips.run(Mode::correlated, kRoundTripsPerRound);
-  compare(
+  show(
       "correlated / bare", [&] { return trips.run(Mode::bare, kRoundTripsPerRound); },
       [&] { return trips.run(Mode::correlated, kRoundTripsPerRound); });
-  compare(
+  show(
       "page read at 1 kHz / unread",
       [&] {
         reader.read(false);
