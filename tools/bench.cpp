@@ -11,6 +11,8 @@
 
 #include <poll.h>
 
+#include <zenwire/testing/allocation.hpp>
+
 #include "bench_result.hpp"
 #include "budget_file.hpp"
 #include "command_line.hpp"
@@ -172,6 +174,7 @@ void Bench::measure(const bench::BenchStage& stage) {
               .rounds = flags_.round_count(),
               .quick = flags_.quick,
               .wait_for = bench::WaitFor::to<&Bench::wait>(*this),
+              .allocations = &testing::allocations_of_this_thread,
               .progress = Callback<std::string_view>::to<&Bench::show>(*this)});
   if (!measured) return failed("cannot measure " + stage.name, measured.error());
   progress_.clear();

@@ -39,13 +39,14 @@ std::string goal_text(double goal) {
   return text;
 }
 
-bool is_ratio(Measure measure) noexcept {
-  return measure != Measure::instructions;
-}
-
 std::string measured_text(const LimitVerdict& verdict) {
   if (verdict.verdict == Verdict::skipped) return "-";
-  return number_text(verdict.measured.median, is_ratio(verdict.limit.measure) ? 3 : 1);
+  if (verdict.limit.measure == Measure::instructions)
+    return number_text(verdict.measured.median, 1);
+  const bool count = verdict.limit.measure == Measure::allocations ||
+                     verdict.limit.measure == Measure::page_faults;
+  if (count) return goal_text(verdict.measured.median);
+  return number_text(verdict.measured.median, 3);
 }
 
 std::string interval_text(const LimitVerdict& verdict) {
@@ -160,7 +161,8 @@ std::string json_of(const EndResult& end) {
   if (end.corrected->count() != 0) line.add_json("corrected", json_of(*end.corrected));
   line.add("cpu_ns_per_message", median_cpu_ns(end));
   if (!end.messages_per_s.empty()) line.add("messages_per_s", bench::median_of(end.messages_per_s));
-  line.add("page_faults", end.total.page_faults).add("preempted", end.total.preempted);
+  line.add("page_faults", end.total.page_faults).add("allocations", end.total.allocations);
+  line.add("preempted", end.total.preempted);
   line.add("run_delay_ns", end.total.run_delay_ns);
   return line.text();
 }

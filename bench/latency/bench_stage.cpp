@@ -5,9 +5,9 @@
 namespace zenwire::bench {
 
 std::string_view name(Measure measure) noexcept {
-  constexpr std::string_view kNames[kMeasures] = {"p50_over_floor",  "p99_over_floor",
-                                                  "p999_over_floor", "cpu_over_floor",
-                                                  "instructions",    "instructions_over_one"};
+  constexpr std::string_view kNames[kMeasures] = {
+      "p50_over_floor", "p99_over_floor", "p999_over_floor", "cpu_over_floor",
+      "allocations",    "page_faults",    "instructions",    "instructions_over_one"};
   return kNames[static_cast<std::size_t>(measure)];
 }
 
@@ -20,12 +20,6 @@ std::string_view scenario_name(Mode scenario) noexcept {
     case Mode::sink: return "drain";
   }
   return "";
-}
-
-bool BenchStage::counts_instructions() const noexcept {
-  return std::any_of(limits.begin(), limits.end(), [](const StageLimit& limit) {
-    return static_cast<std::size_t>(limit.measure) >= kRatioMeasures;
-  });
 }
 
 // So many that a round takes about a second.

@@ -17,10 +17,12 @@ enum class Measure : std::uint8_t {
   p99_over_floor,
   p999_over_floor,
   cpu_over_floor,         // processor time a message
+  allocations,            // a message, on the thread that has the connections
+  page_faults,            // a message, of the process
   instructions,           // a message, in user space
   instructions_over_one,  // the same, over that of one connection
 };
-inline constexpr std::size_t kMeasures = 6;
+inline constexpr std::size_t kMeasures = 8;
 inline constexpr std::size_t kRatioMeasures = 4;  // the first ones: of paired rounds
 
 // As budget files call them.
@@ -47,7 +49,6 @@ struct BenchStage {
 
   // A drain alone has none: it is timed as a whole.
   [[nodiscard]] bool has_latency() const noexcept { return scenario != Mode::sink; }
-  [[nodiscard]] bool counts_instructions() const noexcept;
   // Of a round: all of them, or a tenth where it shall be quick.
   [[nodiscard]] std::uint64_t messages_of_round(bool quick) const noexcept;
 };

@@ -127,6 +127,8 @@ class Reader {
       case Measure::p99_over_floor:
       case Measure::p999_over_floor: return stage_.has_latency();
       case Measure::cpu_over_floor: return !stage_.has_latency();  // others spin
+      case Measure::page_faults: return true;
+      case Measure::allocations: return stage_.scenario != Mode::strategy;
       case Measure::instructions: return countable;
       case Measure::instructions_over_one: return countable && stage_.connections > 1;
     }

@@ -11,6 +11,7 @@
 
 #include "ratio.hpp"
 #include "server_process.hpp"
+#include "steady_process.hpp"
 
 namespace zenwire::bench {
 namespace {
@@ -76,6 +77,7 @@ std::vector<std::string> command_of(const InstructionsRequest& request, const Se
 }
 
 int execute(const std::vector<std::string>& words) {
+  make_steady();  // for its descriptors
   std::vector<char*> arguments;
   for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);

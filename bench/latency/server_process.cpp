@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "server.hpp"
+#include "steady_process.hpp"
 
 namespace zenwire::bench {
 namespace {
@@ -77,6 +78,7 @@ int ServerProcess::serve(const ServerProcessOptions& options, int ready) {
   own.orders = &shared_->orders;
   Server server(own);
   shared_->port = server.port();
+  make_steady();
   pin(options.cpu);
   const char byte = 1;
   if (::write(ready, &byte, 1) != 1) return 1;

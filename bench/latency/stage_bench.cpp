@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include <sys/resource.h>
-
 #include <zenwire/engine/tick_rate.hpp>
 
 #include "floor_client.hpp"
@@ -12,6 +10,7 @@
 #include "raw_tls.hpp"
 #include "server_process.hpp"
 #include "shared_memory.hpp"
+#include "steady_process.hpp"
 #include "zenwire_client.hpp"
 
 namespace zenwire::bench {
@@ -36,23 +35,13 @@ int leave_in(Measurement& measurement, const ClientRun& run) {
   return measurement.figures.complete && measurement.figures.errors == 0 ? 0 : 1;
 }
 
-// A thousand connections are more descriptors than a process may have by default.
-void raise_descriptor_limit() {
-  rlimit limit{};
-  ::getrlimit(RLIMIT_NOFILE, &limit);
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 int run_floor(const ClientOptions& options, Measurement& measurement) {
-  raise_descriptor_limit();
   FloorClient client(options);
   client.measure();
   return leave_in(measurement, client.run());
 }
 
 int run_zenwire(const ClientOptions& options, Measurement& measurement) {
-  raise_descriptor_limit();
   ZenwireClient client(options);
   const bool whole = client.measure();
   const int code = leave_in(measurement, client.run());
@@ -93,6 +82,9 @@ class StageBench {
   void make_ratios();
   Result<void> judge();
   Result<LimitVerdict> judge(const StageLimit& limit);
+  [[nodiscard]] LimitVerdict judge_steady(LimitVerdict verdict,
+                                          std::uint64_t ClientFigures::*count) const;
+  [[nodiscard]] static LimitVerdict settled(LimitVerdict verdict, double value);
   Result<LimitVerdict> judge_count(LimitVerdict verdict);
   Result<std::optional<double>> count(std::uint32_t connections);
   // Whoever waits here learns of an interruption; all that is then done is left undone.
@@ -176,7 +168,10 @@ Result<bool> StageBench::run(std::string_view who, Run work) {
   const ClientOptions client = client_options();
   server_->orders().latency.clear();
   server_->orders().corrected.clear();
-  auto child = Child::start([&] { return work(client, *shared_); });
+  auto child = Child::start([&] {
+    make_steady();
+    return work(client, *shared_);
+  });
   if (!child) return tl::unexpected<Error>(child.error());
   const ChildEnd end = child->wait(wait_for(), kRun_s);
   if (interrupted_) return false;
@@ -208,6 +203,7 @@ ClientOptions StageBench::client_options() const {
   client.rate_per_s = stage.rate_per_s;
   client.open_loop = stage.open_loop;
   client.strategy_cpu = options_.cores.strategy;
+  client.allocations = options_.allocations;
   client.shares_core = options_.cores.strategy_shares();
   client.spin = stage.scenario != Mode::sink;
   return client;
@@ -225,6 +221,7 @@ void StageBench::keep(End end) {
   to.messages_per_s.push_back(1e9 / std::max(figures.per_message(figures.wall_ns), 1e-9));
   to.total.counted += figures.counted;
   to.total.page_faults += figures.page_faults;
+  to.total.allocations += figures.allocations;
   to.total.preempted += figures.preempted;
   to.total.run_delay_ns += figures.run_delay_ns;
   to.total.wall_ns += figures.wall_ns;
@@ -263,7 +260,13 @@ Result<void> StageBench::judge() {
 Result<LimitVerdict> StageBench::judge(const StageLimit& limit) {
   LimitVerdict verdict{.limit = limit};
   const auto index = static_cast<std::size_t>(limit.measure);
-  if (index >= kRatioMeasures) return judge_count(std::move(verdict));
+  switch (limit.measure) {
+    case Measure::allocations: return judge_steady(verdict, &ClientFigures::allocations);
+    case Measure::page_faults: return judge_steady(verdict, &ClientFigures::page_faults);
+    case Measure::instructions:
+    case Measure::instructions_over_one: return judge_count(std::move(verdict));
+    default: break;
+  }
   if (!result_.ratios[index]) {
     verdict.why = result_.skipped.empty() ? "interrupted" : result_.skipped;
     return verdict;
@@ -271,6 +274,23 @@ Result<LimitVerdict> StageBench::judge(const StageLimit& limit) {
   verdict.measured = *result_.ratios[index];
   const bool kept = verdict.measured.high <= limit.goal + kRatioAllowance;
   verdict.verdict = kept ? Verdict::kept : Verdict::broken;
+  return verdict;
+}
+
+// What the counted messages of all rounds took together.
+LimitVerdict StageBench::judge_steady(LimitVerdict verdict,
+                                      std::uint64_t ClientFigures::*count) const {
+  if (result_.rounds == 0) {
+    verdict.why = result_.skipped.empty() ? "interrupted" : result_.skipped;
+    return verdict;
+  }
+  const ClientFigures& total = result_.end(End::zenwire).total;
+  return settled(std::move(verdict), total.per_message(total.*count));
+}
+
+LimitVerdict StageBench::settled(LimitVerdict verdict, double value) {
+  verdict.measured = {value, value, value};
+  verdict.verdict = value <= verdict.limit.goal ? Verdict::kept : Verdict::broken;
   return verdict;
 }
 
@@ -286,10 +306,7 @@ Result<LimitVerdict> StageBench::judge_count(LimitVerdict verdict) {
     verdict.why = "interrupted";
     return verdict;
   }
-  const double value = **counted / **one;
-  verdict.measured = {value, value, value};
-  verdict.verdict = value <= verdict.limit.goal ? Verdict::kept : Verdict::broken;
-  return verdict;
+  return settled(std::move(verdict), **counted / **one);
 }
 
 // Nothing: it was interrupted.

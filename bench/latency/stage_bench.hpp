@@ -71,6 +71,8 @@ struct BenchOptions {
   unsigned rounds = 9;
   bool quick = false;
   WaitFor wait_for{};
+  // How many the calling thread has made; null: they are not counted.
+  std::uint64_t (*allocations)() noexcept = nullptr;
   // What is being done, for people.
   Callback<std::string_view> progress{};
 };

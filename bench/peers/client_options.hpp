@@ -38,6 +38,8 @@ struct ClientOptions {
   bool open_loop = false;    // echo: sends at the rate, and counts from when a send was due
   int strategy_cpu = -1;     // strategy: where its thread runs
   bool shares_core = false;  // strategy: with the server, which therefore is given way
+  // How many the calling thread has made so far; null: not counted.
+  std::uint64_t (*allocations)() noexcept = nullptr;
 
   [[nodiscard]] std::uint64_t total() const noexcept { return count + warmup; }
   // Messages that the server sends on each connection.

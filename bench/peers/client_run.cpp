@@ -107,10 +107,13 @@ bool ClientRun::mark() noexcept {
 }
 
 void ClientRun::look(Marks& marks) noexcept {
+  ::getrusage(RUSAGE_SELF, &marks.usage_before);
+  marks.allocations_before = allocations();
   const auto core = static_cast<unsigned>(::sched_getcpu());
   if (core < 64) cores_seen_ |= std::uint64_t{1} << core;
   marks.run_delay_ns = run_delay_ns();
-  ::getrusage(RUSAGE_SELF, &marks.usage);
+  marks.allocations_after = allocations();
+  ::getrusage(RUSAGE_SELF, &marks.usage_after);
   marks.wall_ns = clock_ns();
 }
 
@@ -127,14 +130,15 @@ ClientFigures ClientRun::figures() const noexcept {
   const auto since = [](long before, long after) {
     return static_cast<std::uint64_t>(after - before);
   };
-  const rusage& before = began_.usage;
-  const rusage& after = ended_.usage;
+  const rusage& before = began_.usage_after;
+  const rusage& after = ended_.usage_before;
   return {.counted = received_ > options_.warmup ? received_ - options_.warmup : 0,
           .errors = errors_,
           .wall_ns = ended_.wall_ns - began_.wall_ns,
           .user_ns = nanoseconds(after.ru_utime) - nanoseconds(before.ru_utime),
           .system_ns = nanoseconds(after.ru_stime) - nanoseconds(before.ru_stime),
           .page_faults = since(faults(before), faults(after)),
+          .allocations = ended_.allocations_before - began_.allocations_after,
           .waits = since(before.ru_nvcsw, after.ru_nvcsw),
           .preempted = since(before.ru_nivcsw, after.ru_nivcsw),
           .run_delay_ns = ended_.run_delay_ns - began_.run_delay_ns,

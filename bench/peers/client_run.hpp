@@ -34,8 +34,9 @@ struct ClientFigures {
   std::uint64_t user_ns = 0;
   std::uint64_t system_ns = 0;
   std::uint64_t page_faults = 0;
-  std::uint64_t waits = 0;      // voluntary context switches
-  std::uint64_t preempted = 0;  // involuntary ones
+  std::uint64_t allocations = 0;  // of the thread that counts, if they are counted
+  std::uint64_t waits = 0;        // voluntary context switches
+  std::uint64_t preempted = 0;    // involuntary ones
   std::uint64_t run_delay_ns = 0;
   bool complete = false;
 
@@ -87,11 +88,19 @@ class ClientRun {
   struct Marks {
     std::uint64_t wall_ns = 0;
     std::uint64_t run_delay_ns = 0;
-    rusage usage{};
+    // Before and after the look itself, which opens a file: what lies between two looks is from the
+    // end of the one to the beginning of the other.
+    std::uint64_t allocations_before = 0;
+    std::uint64_t allocations_after = 0;
+    rusage usage_before{};
+    rusage usage_after{};
   };
 
   [[gnu::noinline, gnu::cold]] bool mark() noexcept;
   void look(Marks& marks) noexcept;
+  [[nodiscard]] std::uint64_t allocations() const noexcept {
+    return options_.allocations == nullptr ? 0 : options_.allocations();
+  }
   [[nodiscard]] std::string percentiles() const;
 
   std::uint64_t received_ = 0;

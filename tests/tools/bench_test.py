@@ -33,6 +33,8 @@ messages = 1000
 rate_per_s = 20_000
 connections = 3
 p50_over_floor = {limit}
+allocations = {limit}
+page_faults = {limit}
 
 [strategy]
 scenario = "tick-to-strategy"
@@ -102,11 +104,13 @@ class Bench(CommandTest):
                 self.assertLessEqual(measured["low"], measured["median"])
                 self.assertLessEqual(measured["median"], measured["high"])
             self.assertIn(f"{name}: ", self.output)
+        allocations = result["stages"][2]["limits"][1]
+        self.assertEqual((allocations["measure"], allocations["measured"]["median"]), ("allocations", 0))
         order = result["stages"][4]
         self.assertEqual(order["engine_stages"]["sent"]["count"], 1100)  # with its warm-up
         shares = len(os.sched_getaffinity(0)) == 2
         self.assertEqual("note" in result["stages"][3], shares)
-        self.assertIn("6 kept, 0 broken, 0 skipped", self.output)
+        self.assertIn("8 kept, 0 broken, 0 skipped", self.output)
 
     def test_the_page_shows_both_ends_of_each_stage(self):
         self.bench(STAGES.format(limit=GENEROUS), "--stage", "echo", "--stage", "paced")
@@ -216,6 +220,8 @@ class Budget(CommandTest):
                 (good + 'p50_over_floor = "much"\n', [":3: ", "is a number"]),
                 (good + "p50_over_floor = nan\n", [":3: ", "is a number"]),
                 (good + "connections = 2\n", ["[a]", "one connection"]),
+                ('[a]\nscenario = "tick-to-strategy"\nallocations = 0\n', ["allocations cannot be"]),
+                (good + "cpu_over_floor = 1\n", ["cpu_over_floor cannot be"]),
                 (good + "instructions_over_one = 1.2\n", ["cannot be measured"]),
                 ('[a]\nscenario = "drain"\nopen_loop = true\n', ["open_loop"]),
                 ('[a]\nscenario = "drain"\np99_over_floor = 1\n', ["p99_over_floor cannot be measured"]),
