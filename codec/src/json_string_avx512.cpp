@@ -46,48 +46,45 @@ struct Escaping {
 };
 
 // Whole blocks, as long as as many bytes follow: theirs overwrite the zeros that a whole store
-// leaves. (A store under a mask takes twice as long.) False: there was a control character, which
-// is rare enough to look for once, and what was written is worth nothing.
-ZW_AVX512 inline bool escape_blocks(Escaping& at) noexcept {
-  __m256i least = _mm256_set1_epi8(0x20);
+// leaves. (A store under a mask takes twice as long.) Stops before a block with a control
+// character: written as it is, a line feed would end the line of a recording that is cut off here.
+ZW_AVX512 inline void escape_blocks(Escaping& at) noexcept {
   for (; at.count >= 2 * kNarrow; at.from += kNarrow, at.count -= kNarrow) {
     const __m256i block = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at.from));
+    if (_mm256_cmplt_epu8_mask(block, _mm256_set1_epi8(0x20)) != 0) [[unlikely]]
+      return;
     at.seen = _mm256_or_si256(at.seen, block);
-    least = _mm256_min_epu8(least, block);
     const std::uint32_t specials = specials_of(block);
     _mm512_storeu_si512(at.to, escaped_block(block, specials, first_bits(kNarrow)));
     at.to += kNarrow + static_cast<std::size_t>(std::popcount(specials));
   }
-  return _mm256_cmplt_epu8_mask(least, _mm256_set1_epi8(0x20)) == 0;
 }
 
-// Any bytes, any number of them.
-ZW_AVX512 inline void escape_rest(Escaping& at) noexcept {
-  while (at.count != 0) {
-    const std::size_t now = at.count < kNarrow ? at.count : kNarrow;
-    const std::uint64_t live = first_bits(now);
-    const auto live32 = static_cast<__mmask32>(live);
-    const __m256i block = _mm256_maskz_loadu_epi8(live32, at.from);
-    at.seen = _mm256_or_si256(at.seen, block);
-    if (_mm256_mask_cmplt_epu8_mask(live32, block, _mm256_set1_epi8(0x20)) != 0) [[unlikely]] {
-      at.to = escape_scalar(at.to, at.from, now);
-    } else {
-      const std::uint32_t specials = specials_of(block);
-      const std::size_t bytes = now + static_cast<std::size_t>(std::popcount(specials));
-      _mm512_mask_storeu_epi8(at.to, first_bits(bytes), escaped_block(block, specials, live));
-      at.to += bytes;
-    }
-    at.from += now;
-    at.count -= now;
+// One block of any bytes, or what is left.
+ZW_AVX512 inline void escape_any(Escaping& at) noexcept {
+  const std::size_t now = at.count < kNarrow ? at.count : kNarrow;
+  const std::uint64_t live = first_bits(now);
+  const auto live32 = static_cast<__mmask32>(live);
+  const __m256i block = _mm256_maskz_loadu_epi8(live32, at.from);
+  at.seen = _mm256_or_si256(at.seen, block);
+  if (_mm256_mask_cmplt_epu8_mask(live32, block, _mm256_set1_epi8(0x20)) != 0) [[unlikely]] {
+    at.to = escape_scalar(at.to, at.from, now);
+  } else {
+    const std::uint32_t specials = specials_of(block);
+    const std::size_t bytes = now + static_cast<std::size_t>(std::popcount(specials));
+    _mm512_mask_storeu_epi8(at.to, first_bits(bytes), escaped_block(block, specials, live));
+    at.to += bytes;
   }
+  at.from += now;
+  at.count -= now;
 }
 
 ZW_AVX512 JsonEscaped escape_avx512(char* to, const char* from, std::size_t count) noexcept {
-  const Escaping begin{to, from, count, _mm256_setzero_si256()};
-  Escaping at = begin;
-  if (!escape_blocks(at)) [[unlikely]]
-    at = begin;
-  escape_rest(at);
+  Escaping at{to, from, count, _mm256_setzero_si256()};
+  while (at.count != 0) {
+    escape_blocks(at);
+    escape_any(at);
+  }
   return {static_cast<std::size_t>(at.to - to), _mm256_movepi8_mask(at.seen) == 0};
 }
 

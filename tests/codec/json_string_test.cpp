@@ -1,9 +1,15 @@
+#include <algorithm>
+#include <csignal>
 #include <random>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <zenwire/codec/json_string.hpp>
 
@@ -148,6 +154,33 @@ TEST_P(JsonString, agrees_with_the_scalar_kernel_at_every_length_and_alignment) 
       }
     }
   }
+}
+
+// A process may be killed at any store: what a recording holds then must be no line of its own.
+// Here the store that has no page ends it, at each place of a block.
+TEST_P(JsonString, no_control_character_is_written_even_for_a_moment) {
+  const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  std::string text;
+  for (std::size_t i = 0; i < page; ++i) text += i % 3 == 0 ? '\n' : 'x';
+  char* const pages = static_cast<char*>(
+      ::mmap(nullptr, 2 * page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  ASSERT_NE(pages, MAP_FAILED);
+  ASSERT_EQ(::mprotect(pages + page, page, PROT_NONE), 0);
+  for (std::size_t offset = 0; offset < 64; ++offset) {
+    std::fill_n(pages, page, kGuard);
+    const pid_t child = ::fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      ::signal(SIGSEGV, [](int) { ::_exit(0); });
+      table().escape(pages + offset, text.data(), text.size());
+      ::_exit(1);
+    }
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    ASSERT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "it was not cut off";
+    EXPECT_EQ(std::string_view(pages, page).find('\n'), std::string_view::npos);
+  }
+  ::munmap(pages, 2 * page);
 }
 
 TEST_P(JsonString, every_byte_at_every_place_of_two_blocks_comes_back) {
