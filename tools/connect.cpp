@@ -55,17 +55,23 @@ struct ConnectFlags {
   }
 };
 
-// One run of the command. Thread: the reactor's.
+// One run of the command, with its reactor: what is posted to that, or ends with it, comes here.
+// Thread: the reactor's.
 class ConnectRun {
  public:
-  ConnectRun(const ConnectFlags& flags, Reactor& reactor, const Interrupts& interrupts)
+  ConnectRun(const ConnectFlags& flags, std::unique_ptr<Reactor> reactor,
+             const Interrupts& interrupts)
       : flags_(flags),
-        reactor_(reactor),
+        reactor_(*reactor),
         interrupts_(interrupts),
         printable_(printable_url(flags.client.url)),
-        input_(reactor, {&take_line, &end_of_input, this}, flags.reactor.message_bytes_max),
-        ping_(Callback<Timer&>::to<&ConnectRun::on_ping_due>(*this)) {}
-  ~ConnectRun() { reactor_.cancel(ping_); }
+        input_(reactor_, {&take_line, &end_of_input, this}, flags.reactor.message_bytes_max),
+        ping_(Callback<Timer&>::to<&ConnectRun::on_ping_due>(*this)),
+        owned_reactor_(std::move(reactor)) {}
+  ~ConnectRun() {
+    reactor_.cancel(ping_);
+    input_.stop();
+  }
 
   Result<void> start(const ConnectOptions& options) {
     const auto id = reactor_.connect(
@@ -125,6 +131,7 @@ class ConnectRun {
   std::string encoded_;
   InputLines input_;
   Timer ping_;
+  std::unique_ptr<Reactor> owned_reactor_;  // the last: it ends first
 };
 
 void ConnectRun::on_open(Connection& connection) noexcept {
@@ -314,13 +321,14 @@ ExitCode run(const ConnectFlags& flags) {
     print_error(kName, "cannot start the engine", reactor.error());
     return ExitCode::failed;
   }
-  ConnectRun command(flags, **reactor, interrupts);
+  Reactor& engine = **reactor;
+  ConnectRun command(flags, std::move(*reactor), interrupts);
   if (auto started = command.start(*options); !started) {
     print_error(kName, "cannot connect to " + printable_url(flags.client.url), started.error());
     return exit_code_of_start(started.error());
   }
-  const StopOnSignal stop_on_signal(interrupts, **reactor);
-  if (auto ran = (*reactor)->run(); !ran) {
+  const StopOnSignal stop_on_signal(interrupts, engine);
+  if (auto ran = engine.run(); !ran) {
     print_error(kName, "cannot run the engine", ran.error());
     return ExitCode::failed;
   }

@@ -25,14 +25,17 @@ InputLines::InputLines(Reactor& reactor, Receiver receiver, std::size_t line_byt
 }
 
 InputLines::~InputLines() {
-  reactor_.cancel(retry_);
-  if (thread_.joinable()) {
-    const std::uint64_t one = 1;
-    ZW_ASSERT(::write(end_, &one, sizeof one) == sizeof one);
-    taken_.release();
-    thread_.join();
-  }
+  ZW_ASSERT(!thread_.joinable());
   ::close(end_);
+}
+
+void InputLines::stop() noexcept {
+  reactor_.cancel(retry_);
+  if (!thread_.joinable()) return;
+  const std::uint64_t one = 1;
+  ZW_ASSERT(::write(end_, &one, sizeof one) == sizeof one);
+  taken_.release();
+  thread_.join();
 }
 
 void InputLines::start() {

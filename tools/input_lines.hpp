@@ -16,7 +16,8 @@
 
 namespace zenwire::tools {
 
-// Threads: all calls on the reactor's; the callbacks run there too. Ends before the reactor does.
+// Threads: all calls on the reactor's; the callbacks run there too. Lifetime: longer than the
+// reactor's, to which its thread posts; stopped before that ends.
 class InputLines {
  public:
   struct Receiver {
@@ -32,6 +33,8 @@ class InputLines {
   InputLines& operator=(const InputLines&) = delete;
 
   void start();
+  // Ends the thread. What it has posted by then is still to run.
+  void stop() noexcept;
   // There is room again.
   void retry() noexcept { offer(); }
   // A line was longer than the limit: input has ended there.
