@@ -49,12 +49,12 @@ class BareHop {
   BareQueue queue_{kMessage_bytes};
 };
 
-// What a connection and a strategy thread have between them.
+// What a connection and a strategy thread have between them. The times in the header are the
+// connection's to fill in; none is read for this hop unless stages are marked.
 class MessageHop {
  public:
   void push(const Text& text) noexcept {
     ++header_.sequence;
-    header_.queued_ticks = __rdtsc();
     if (queue_->try_push(header_, as_bytes(std::string_view(text.data(), text.size()))) !=
         PushOutcome::pushed) {
       std::abort();
