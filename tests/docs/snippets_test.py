@@ -136,7 +136,8 @@ class Snippets(unittest.TestCase):
             for number, line in enumerate(snippet.text.splitlines(), snippet.line):
                 words = line.split("#")[0].split()
                 shown = words[0] == "zenwire" or words[0].startswith("tools/") if len(words) > 1 else False
-                if not shown or words[1].endswith(":"):  # what a command prints begins with its name, too
+                # What a command prints may begin with its name, too.
+                if not shown or words[1].endswith(":") or words[1][0].isdigit():
                     continue
                 command = [str(ZENWIRE)] if words[0] == "zenwire" else [str(SOURCE / words[0])]
                 if words[0] == "zenwire" and not words[1].startswith("-"):
