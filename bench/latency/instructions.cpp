@@ -29,6 +29,12 @@ Lengths lengths_of(const BenchStage& stage) noexcept {
   return stage.scenario == Mode::sink ? Lengths{20'000, 80'000} : Lengths{500, 3'500};
 }
 
+#if defined(NDEBUG) && defined(__AVX2__)
+constexpr bool kComparable = true;
+#else
+constexpr bool kComparable = false;
+#endif
+
 bool is_on_path(const std::string& command) {
   const char* const path = std::getenv("PATH");
   const std::string folders = path == nullptr ? "/usr/bin:/bin" : path;
@@ -117,11 +123,8 @@ Result<std::uint64_t> count_run(const InstructionsRequest& request, const Server
 }  // namespace
 
 std::string why_no_instructions() {
-#if !defined(NDEBUG) || !defined(__AVX2__)
-  return "this build is not of the release preset: its counts say nothing";
-#else
+  if (!kComparable) return "this build is not of the release preset: its counts say nothing";
   return is_on_path("valgrind") ? "" : "valgrind is not installed";
-#endif
 }
 
 Result<double> count_instructions(const InstructionsRequest& request, const WaitFor& wait_for) {

@@ -10,6 +10,8 @@
 
 #include <zenwire/engine/buffer_pool.hpp>
 
+#include "sanitized.hpp"
+
 namespace zenwire {
 namespace {
 
@@ -109,7 +111,7 @@ TEST(BufferPoolDeath, AssertsOnWhatItDidNotLease) {
   pool->give_back(buffer);
 }
 
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(ZENWIRE_ADDRESS_SANITIZED)
 TEST(BufferPoolDeath, ForbidsTouchingABufferThatIsHome) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   const auto pool = make_pool(100, 2);

@@ -328,13 +328,13 @@ TEST(Reactor, AFullQueueStopsReadingAndLosesNothing) {
 
 TEST(Reactor, APausedConnectionDeliversNothingUntilResumed) {
   Client client;
+  Client other;
   auto reactor = make_reactor();
   const ConnectionId id = connect(*reactor, {.url = listen_echo(*reactor)}, client);
   ASSERT_TRUE(run_until(*reactor, [&] { return client.opened == 1; }));
   Connection& connection = *reactor->find(id);
   connection.pause();
   ASSERT_EQ(connection.send_text("held"), Errc::ok);
-  Client other;
   connect(*reactor, {.url = listen_echo(*reactor)}, other);
   ASSERT_TRUE(
       run_until(*reactor, [&] { return other.opened == 1; }));  // the world goes on meanwhile
@@ -371,6 +371,7 @@ TEST(Reactor, PauseWithinABurstKeepsTheRestForLater) {
 }
 
 TEST(Reactor, HighWaterAndDrainedBracketASlowPeer) {
+  Client client;
   auto reactor = make_reactor();
   ListenOptions listen;
   Connection* server = nullptr;
@@ -379,7 +380,6 @@ TEST(Reactor, HighWaterAndDrainedBracketASlowPeer) {
     connection.pause();  // so that the kernel's buffers fill
   };
   listen.on_open = Callback<Connection&>::to(accept);
-  Client client;
   ConnectOptions options{.url = listen_echo(*reactor, listen)};
   options.limits.send_high_water_bytes = 100'000;
   const ConnectionId id = connect(*reactor, options, client);
@@ -406,6 +406,7 @@ TEST(Reactor, HighWaterAndDrainedBracketASlowPeer) {
 }
 
 TEST(Reactor, AFullSendQueueRefusesAndSendsNothingOfIt) {
+  Client client;
   auto reactor = make_reactor({.large_buffers = 1, .message_bytes_max = 1 << 20});
   ListenOptions listen;
   listen.limits.message_bytes_max = listen.limits.frame_bytes_max = 1 << 20;
@@ -415,7 +416,6 @@ TEST(Reactor, AFullSendQueueRefusesAndSendsNothingOfIt) {
     connection.pause();
   };
   listen.on_open = Callback<Connection&>::to(accept);
-  Client client;
   ConnectOptions options{.url = listen_echo(*reactor, listen)};
   options.limits.message_bytes_max = options.limits.frame_bytes_max = 1 << 20;
   const ConnectionId id = connect(*reactor, options, client);

@@ -371,6 +371,7 @@ struct TrustCase {
 class Trust : public testing::TestWithParam<TrustCase> {};
 
 TEST_P(Trust, IsCheckedOnEveryConnection) {
+  Outcome outcome;
   auto reactor = make_reactor();
   ListenOptions listen;
   listen.secure = true;
@@ -384,7 +385,6 @@ TEST_P(Trust, IsCheckedOnEveryConnection) {
   options.dial = "127.0.0.1:" + port;
   options.tls = test::client_tls();
   if (GetParam().client) GetParam().client(options);
-  Outcome outcome;
   ASSERT_TRUE(reactor->connect(options, outcome.handlers()).has_value());
   ASSERT_TRUE(run_until(*reactor, [&] { return outcome.opened || outcome.ended; }));
   EXPECT_EQ(outcome.opened, GetParam().error == Errc::ok);

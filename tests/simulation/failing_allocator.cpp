@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "sanitized.hpp"
 #include "side.hpp"
 
 namespace zenwire::simulation {
@@ -63,7 +64,7 @@ using zenwire::simulation::FailedAllocation;
 using zenwire::simulation::fails;
 using zenwire::simulation::held;
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(ZENWIRE_SANITIZED)
 namespace {
 void* __libc_malloc(std::size_t bytes) {
   return std::malloc(bytes);

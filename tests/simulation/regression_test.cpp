@@ -162,11 +162,11 @@ TEST(SimulationRegression, who_waits_for_a_large_buffer_reads_on_when_one_comes_
 // Each end's one large buffer held what it wanted to send, so neither could receive.
 TEST(SimulationRegression, two_ends_that_send_large_messages_do_not_wait_for_each_other) {
   End one;
+  End two;
   Pair pair(options_with(2));
   pair.listen();
   pair.connect(one);
   ASSERT_TRUE(pair.until([&] { return one.connection != nullptr && !pair.accepted.empty(); }));
-  End two;
   pair.connect(two);
   ASSERT_TRUE(pair.until([&] { return two.connection != nullptr && pair.accepted.size() == 2; }));
   const auto large = noise(kMessage_bytes_max);
@@ -230,10 +230,10 @@ TEST(SimulationRegression, a_stop_by_force_ends_a_connection_whose_queue_stays_f
 
 // Deflate makes what it cannot compress a little longer; the reader held that against the limit.
 TEST(SimulationRegression, a_message_at_its_limit_passes_although_deflate_makes_it_longer) {
+  End end;
   Pair pair(options_with(4));
   pair.deflate = true;
   pair.listen();
-  End end;
   pair.connect(end);
   ASSERT_TRUE(pair.until([&] { return end.connection != nullptr && !pair.accepted.empty(); }));
   EXPECT_EQ(end.connection->send_binary(noise(kMessage_bytes_max)), Errc::ok);
@@ -245,9 +245,9 @@ TEST(SimulationRegression, a_message_at_its_limit_passes_although_deflate_makes_
 
 // Nobody stepped the set-up any more, which held the attempt.
 TEST(SimulationRegression, a_reactor_stepped_by_hand_dies_with_an_attempt_under_way) {
+  End end;
   Pair pair(options_with(1));
   pair.url = "ws://no.such.host/";
-  End end;
   pair.connect(end);
   for (int i = 0; i < 3; ++i) pair.world.step();
 }

@@ -8,7 +8,7 @@ preset_exists() { [[ $1 != *base ]] && grep -q "\"name\": \"$1\"" "$zw_root/CMak
 preset_needs() {
   case $1 in
     demo) echo run ;;
-    clang | fuzz) echo ci ;;
+    asan-ubsan | clang | fuzz) echo ci ;;
     *) echo test ;;
   esac
 }
