@@ -155,6 +155,12 @@ class Bench(CommandTest):
         self.assertGreater(limit["measured"]["median"], 10)
         self.assertEqual(self.bench(text.format(1), "--quick", expect=1)["broken"], ["count instructions"])
 
+    def test_without_valgrind_counts_are_skipped(self):
+        path = self.budget('[count]\nscenario = "drain"\nmessages = 2000\ninstructions = 1\n')
+        done = run("bench", "--budget", path, "--rounds", "1", env={"PATH": "/nowhere"})
+        self.assertRegex(done.stdout.decode(), "skipped: (valgrind is not installed|this build is not)")
+        self.assertIn("0 kept, 0 broken, 1 skipped", done.stdout.decode())
+
     def test_an_interruption_leaves_good_files(self):
         page, result = self.path("bench.html"), self.path("bench.json")
         text = ('[first]\nscenario = "echo"\nmessages = 200\n'

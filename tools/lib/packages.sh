@@ -39,6 +39,7 @@ test python3-websockets   /usr/lib/python3/dist-packages/websockets/__init__.py
 test nginx-light          /usr/sbin/nginx
 test openssl              openssl
 test valgrind             valgrind
+test libssl-dev           /usr/include/openssl/ssl.h
 test nats-server          nats-server
 test redis-server         redis-server
 test libhiredis-dev       /usr/include/hiredis/hiredis.h
