@@ -1,6 +1,7 @@
 // wslay: a codec alone, on the sockets of the bare loop, with 64 KiB of read-ahead.
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include <sys/epoll.h>
@@ -24,6 +25,7 @@ struct Stream {
   WslayClient& owner;
   std::size_t index;
   wslay_event_context_ptr codec = nullptr;
+  std::string outgoing{};
   std::vector<char> ahead;
   std::size_t begin = 0;
   std::size_t end = 0;
@@ -63,9 +65,15 @@ class WslayClient {
     return static_cast<ssize_t>(part);
   }
 
-  static ssize_t on_send(wslay_event_context_ptr, const std::uint8_t* from, std::size_t bytes, int,
-                         void* user) {
-    static_cast<Stream*>(user)->socket.send({reinterpret_cast<const char*>(from), bytes});
+  // It gives a frame's header and then its payload: they leave together.
+  static ssize_t on_send(wslay_event_context_ptr, const std::uint8_t* from, std::size_t bytes,
+                         int flags, void* user) {
+    auto& stream = *static_cast<Stream*>(user);
+    stream.outgoing.append(reinterpret_cast<const char*>(from), bytes);
+    if ((flags & WSLAY_MSG_MORE) == 0) {
+      stream.socket.send(stream.outgoing);
+      stream.outgoing.clear();
+    }
     return static_cast<ssize_t>(bytes);
   }
 
