@@ -171,6 +171,10 @@ class Journal {
   [[nodiscard]] bool in_user_code() const noexcept { return user_; }
   void enter_user(bool user) noexcept { user_ = user; }
 
+  // The reactor samples a telemetry page, for which it has a timer.
+  [[nodiscard]] bool samples() const noexcept { return samples_; }
+  void set_samples(bool samples) noexcept { samples_ = samples; }
+
   // While a secret is being sent, no check of what goes out is kept: it would tell of it.
   void keep_check(bool keep) noexcept { keeps_check_ = keep; }
   [[nodiscard]] bool keeps_check() const noexcept { return keeps_check_; }
@@ -210,6 +214,7 @@ class Journal {
   bool live_ = true;
   bool user_ = true;
   bool keeps_check_ = true;
+  bool samples_ = false;
   JournalEvent event_ = JournalEvent::none;
   std::uint64_t events_ = 0;
   std::uint64_t sends_ = 0;

@@ -36,6 +36,7 @@ Result<std::unique_ptr<Journal>> create_journal(const ReactorOptions& options) {
   static_cast<void>((*journal)->given(kVersion));
   ReactorOptions written = options;
   transfer(**journal, written);
+  (*journal)->set_samples((*journal)->given(options.telemetry_name.empty() ? 0 : 1) != 0);
   (*journal)->commit();
   return journal;
 }
@@ -51,6 +52,7 @@ Result<ReactorOptions> read_head(Journal& journal) {
   }
   ReactorOptions options;
   transfer(journal, options);
+  journal.set_samples(journal.given(0) != 0);
   journal.commit();
   if (!journal.live()) return fail(Errc::journal_malformed, "its head is cut short");
   options.prefault = false;

@@ -20,6 +20,7 @@
 #include "journal_arrival.hpp"
 #include "journal_options.hpp"
 #include "journal_user.hpp"
+#include "reactor_telemetry.hpp"
 #include "setup.hpp"
 #include "telemetry_fields.hpp"
 
@@ -47,6 +48,10 @@ constexpr Instant_ns kBacklogPeriod_ns = 100'000;
 // From one message as sent by a peer to the next there is this much at most around the payload.
 constexpr std::size_t kLargeSlack_bytes = std::size_t{64} << 10;
 constexpr std::size_t kKeyBlock_bytes = std::size_t{64} << 10;
+constexpr std::uint32_t kOwnTimers_max = 1;  // that are of no connection: the sampling
+// Entries of a telemetry page beside those of connections, and queues that have one.
+constexpr std::uint32_t kEntries_max = 2048;
+constexpr std::size_t kQueuesShown_max = 256;
 
 // On the hot thread, so without a string of its own.
 Error connection_lost(const char* what, int error) noexcept {
@@ -166,6 +171,9 @@ struct Reactor::Impl {
   void end(Slot& slot) noexcept;
   void count_end(const Connection& connection) noexcept;
   void expire_timers(bool worked) noexcept;
+  void begin_sampling(bool samples);
+  void on_sample(Timer&) noexcept;
+  void sample(Instant_ns now_ns) noexcept;
 
   // Hooks of connections, completions, timers.
   void flush(Connection& connection) noexcept;
@@ -245,6 +253,8 @@ struct Reactor::Impl {
 
   std::unique_ptr<TelemetryPage> telemetry;
   ReactorCounters& counters;
+  std::optional<detail::ReactorTelemetry> sampled;  // the page has a name
+  Timer sample_timer;
   // Where outcomes are copied to. A member: as a local its 4 KiB would be initialised in each turn.
   std::array<Reaped, kReaped_max> reaped{};
   Instant_ns idle_since_ns = 0;
@@ -284,9 +294,10 @@ Reactor::Impl::Impl(Reactor* reactor, const ReactorOptions& reactor_options,
                .frame_scratch = scratch,
                .flush = Callback<Connection&>::to<&Impl::flush>(*this),
                .attention = Callback<Connection&>::to<&Impl::attend>(*this)},
-      timers(options.connections_max + kUserTimers_max),
+      timers(options.connections_max + kUserTimers_max + kOwnTimers_max),
       telemetry(std::move(telemetry_page)),
-      counters(reactor_counters) {
+      counters(reactor_counters),
+      sample_timer(Callback<Timer&>::to<&Impl::on_sample>(*this)) {
   if (!options.log) options.log = Callback<std::string_view>(&log_to_stderr, nullptr);
 }
 
@@ -307,6 +318,7 @@ void Reactor::Impl::watch(detail::Journal& watching) {
 }
 
 Reactor::Impl::~Impl() {
+  timers.cancel(sample_timer);
   if (setup != nullptr) setup->stop();
   take_mail();
   setup.reset();
@@ -340,7 +352,7 @@ TelemetryOptions telemetry_options(const ReactorOptions& options) {
       sizeof(ReactorCounters) + sizeof(ConnectionCounters) + telemetry::kBlockAlignment_bytes;
   return {.name = options.telemetry_name,
           .data_bytes = (options.connections_max + 1) * kBlock_bytes + options.telemetry_bytes,
-          .entries_max = options.connections_max + 512};
+          .entries_max = options.connections_max + kEntries_max};
 }
 
 Result<void> pin_to_core(int core) {
@@ -413,6 +425,8 @@ Result<std::unique_ptr<Reactor>> Reactor::make(const ReactorOptions& options, Re
   if (auto made = impl->make_slots(); !made) return tl::unexpected<Error>(made.error());
   if (auto made = impl->make_setup(std::move(ios.setup), ios.start_setup_thread); !made)
     return tl::unexpected<Error>(made.error());
+  impl->begin_sampling(journal != nullptr && journal->replaying() ? journal->samples()
+                                                                  : impl->telemetry->is_shared());
   reactor->impl_ = std::move(impl);
   return reactor;
 }
@@ -776,6 +790,33 @@ void Reactor::Impl::expire_timers(bool worked) noexcept {
   const bool clock_is_due = options.idle != Idle::spin || counters.turns % kTurnsPerClockRead == 0;
   if (timers.count() == 0 || !clock_is_due) return;
   timers.expire(io->now());
+}
+
+// --- The telemetry page. On replay it has no name, but its timer runs, because it ran.
+
+void Reactor::Impl::begin_sampling(bool samples) {
+  if (telemetry->is_shared()) sampled.emplace(*telemetry, kQueuesShown_max, kOutboxes_max);
+  if (samples) timers.arm(sample_timer, 0);
+}
+
+void Reactor::Impl::on_sample(Timer&) noexcept {
+  if (user) note_deadline(sample_timer.deadline_ns());
+  const Instant_ns now_ns = io->now();
+  const Instant_ns deadline_ns = now_ns + TelemetryPage::kSamplePeriod_ns;
+  timers.arm(sample_timer, deadline_ns);
+  if (user) note_deadline(deadline_ns);
+  if (sampled) sample(now_ns);
+}
+
+void Reactor::Impl::sample(Instant_ns now_ns) noexcept {
+  sampled->begin();
+  for (const Slot* slot : open_slots) {
+    const MessageQueue* const queue = slot->connection->queue();
+    if (queue != nullptr) sampled->see(*queue, slot->attempt->established.label);
+  }
+  for (std::size_t i = 0; i < outbox_count; ++i) sampled->see(*outboxes[i].outbox, {});
+  sampled->end(now_ns);
+  if (sampled->is_full_news()) log("the telemetry page is full: not every queue is shown in it");
 }
 
 // --- Sending from other threads.

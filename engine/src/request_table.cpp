@@ -73,6 +73,7 @@ RequestTable::RequestTable(const RequestTableOptions& options)
 RequestTable::~RequestTable() {
   ZW_ASSERT(waiting_ == 0);
   for (std::uint32_t i = 0; i < requests_max_; ++i) deadlines_.cancel(slots_[i].deadline);
+  for (const std::uint32_t entry : entries_) page_->release(entry);
 }
 
 void RequestTable::append(List& list, Slot& slot) noexcept {
@@ -134,10 +135,12 @@ std::uint32_t RequestTable::waiting(ConnectionId connection) const noexcept {
 
 Result<void> RequestTable::publish(TelemetryPage& page, const MethodTable& methods,
                                    std::string_view label) {
-  ZW_ASSERT(counters_->begun == 0);
+  ZW_ASSERT(counters_->begun == 0 && page_ == nullptr);
+  page_ = &page;
   const auto counters = page.add<RequestCounters>("requests", detail::kRequestFields);
   if (!counters) return tl::unexpected<Error>(counters.error());
   page.set_label(counters->entry, label);
+  entries_.push_back(counters->entry);
   counters_ = counters->data;
   const std::size_t count = std::min<std::size_t>(methods.count(), histograms_max_);
   for (std::size_t i = 0; i < count; ++i) {
@@ -147,6 +150,7 @@ Result<void> RequestTable::publish(TelemetryPage& page, const MethodTable& metho
         {method.substr(0, telemetry::kFieldName_bytes_max), telemetry::FieldKind::ticks});
     if (!histogram) return tl::unexpected<Error>(histogram.error());
     page.set_label(histogram->entry, label);
+    entries_.push_back(histogram->entry);
     histograms_[i] = histogram->data;
   }
   return {};

@@ -5,7 +5,6 @@
 #include <zenwire/codec/url.hpp>
 
 #include "session_impl.hpp"
-#include "telemetry_fields.hpp"
 
 namespace zenwire {
 
@@ -69,12 +68,11 @@ Result<std::unique_ptr<Session>> Session::create(Reactor& reactor, const Session
     if (auto ok = check_dialect(options, dialect); !ok) return tl::unexpected<Error>(ok.error());
     auto endpoint = Endpoint::make(options.connect);
     if (!endpoint) return tl::unexpected<Error>(endpoint.error());
-    const auto counters =
-        reactor.telemetry().add<SessionCounters>("session", detail::kSessionFields);
-    if (!counters) return tl::unexpected<Error>(counters.error());
+    auto telemetry = detail::SessionTelemetry::make(reactor.telemetry());
+    if (!telemetry) return tl::unexpected<Error>(telemetry.error());
     std::unique_ptr<Session> session(new Session);
     session->impl_ = std::make_unique<Impl>(*session, reactor, options, dialect,
-                                            std::move(*endpoint), *counters);
+                                            std::move(*endpoint), std::move(*telemetry));
     if (auto ok = session->impl_->publish(); !ok) return tl::unexpected<Error>(ok.error());
     if (auto ok = session->impl_->make_streams(); !ok) return tl::unexpected<Error>(ok.error());
     return session;
@@ -83,7 +81,7 @@ Result<std::unique_ptr<Session>> Session::create(Reactor& reactor, const Session
 
 Session::Impl::Impl(Session& session, Reactor& its_reactor, const SessionOptions& its_options,
                     const Dialect& its_dialect, Endpoint its_endpoint,
-                    TelemetryBlock<SessionCounters> its_counters)
+                    detail::SessionTelemetry its_telemetry)
     : self(session),
       reactor(its_reactor),
       options(its_options),
@@ -98,8 +96,10 @@ Session::Impl::Impl(Session& session, Reactor& its_reactor, const SessionOptions
       chunk_room(options.chunk_max),
       chunk_names(options.chunk_max),
       stream_by_channel(options.channels_max, kNoStream),
-      counted(its_counters),
-      counters(*counted.data) {
+      telemetry(std::move(its_telemetry)),
+      counters(telemetry.counters()),
+      latency(telemetry.latency()),
+      sample(Callback<Instant_ns>::to<&Impl::take_sample>(*this)) {
   requests.on_late = Callback<const RequestEnd&>::to<&Impl::late>(*this);
   registry.on_forgotten = Callback<ChannelIndex>::to<&Impl::forget_channel>(*this);
 }
@@ -112,7 +112,8 @@ Result<void> Session::Impl::publish() {
   const auto url = parse_url(options.connect.url);
   const std::string label =
       std::to_string(options.id) + (url ? " " + url->printable() : std::string());
-  page.set_label(counted.entry, label);
+  if (auto ok = telemetry.publish(label, options.limiter); !ok) return ok;
+  page.sample_by(sample);
   const MethodTable none(0);
   return requests.publish(page, options.limiter != nullptr ? options.limiter->methods() : none,
                           label);

@@ -13,6 +13,8 @@
 
 #include <zenwire/engine/session.hpp>
 
+#include "session_telemetry.hpp"
+
 namespace zenwire {
 
 inline std::uint64_t nanoseconds(std::chrono::nanoseconds duration) noexcept {
@@ -78,11 +80,13 @@ struct Session::Impl {
   static constexpr std::uint32_t kNoStream = ~std::uint32_t{0};
 
   Impl(Session& session, Reactor& its_reactor, const SessionOptions& its_options,
-       const Dialect& its_dialect, Endpoint its_endpoint,
-       TelemetryBlock<SessionCounters> its_counters);
+       const Dialect& its_dialect, Endpoint its_endpoint, detail::SessionTelemetry its_telemetry);
   ~Impl();
   Result<void> make_streams();
   Result<void> publish();
+  void take_sample(Instant_ns now) noexcept {
+    telemetry.take(active().beat, other(active()).beat, now);
+  }
 
   // --- session.cpp
   void on_timer(Timer&) noexcept;
@@ -199,9 +203,10 @@ struct Session::Impl {
   Instant_ns flow_deadline_ns = kNever_ns;
   Instant_ns drain_deadline_ns = kNever_ns;
   Instant_ns outage_since_ns = 0;
-  TelemetryBlock<SessionCounters> counted;  // in the reactor's telemetry page
+  detail::SessionTelemetry telemetry;
   SessionCounters& counters;
-  SessionLatency latency;
+  SessionLatency& latency;
+  TelemetrySample sample;
 };
 
 }  // namespace zenwire

@@ -9,9 +9,12 @@
 #include <zenwire/engine/session.hpp>
 #include <zenwire/engine/telemetry_page.hpp>
 
+#include "session_telemetry.hpp"
+
 namespace zenwire::detail {
 
 inline constexpr auto kGauge = telemetry::FieldKind::gauge;
+inline constexpr auto kNanoseconds = telemetry::FieldKind::nanoseconds;
 
 inline constexpr TelemetryField kReactorFields[] = {
     {"turns"},
@@ -75,6 +78,28 @@ inline constexpr TelemetryField kSessionFields[] = {
     {"drafts_refused"},
 };
 static_assert(sizeof(SessionCounters) == std::size(kSessionFields) * sizeof(std::uint64_t));
+
+inline constexpr TelemetryField kLatencyFields[] = {
+    {"resolve", kNanoseconds}, {"connect", kNanoseconds},    {"tls", kNanoseconds},
+    {"upgrade", kNanoseconds}, {"login", kNanoseconds},      {"restore", kNanoseconds},
+    {"outage", kNanoseconds},  {"round_trip", kNanoseconds},
+};
+static_assert(sizeof(SessionLatency) == std::size(kLatencyFields) * sizeof(MethodHistogram));
+
+inline constexpr TelemetryField kBeatFields[] = {
+    {"sent"},
+    {"answered"},
+    {"missed"},
+    {"withheld"},
+    {"missed_in_row", kGauge},
+    {"round_trip_ns", kGauge},
+    {"round_trip_ns_max", kGauge},
+};
+static_assert(sizeof(BeatNumbers) == std::size(kBeatFields) * sizeof(std::uint64_t));
+
+inline constexpr TelemetryField kBucketFields[] = {
+    {"credits", kGauge}, {"credits_max", kGauge}, {"refill_permille", kGauge}};
+static_assert(sizeof(BucketNumbers) == std::size(kBucketFields) * sizeof(std::uint64_t));
 
 inline constexpr TelemetryField kRateFields[] = {{"granted"}, {"refused"}, {"throttled"}};
 static_assert(sizeof(RateLimiter::Counters) == std::size(kRateFields) * sizeof(std::uint64_t));

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <cstring>
@@ -24,6 +25,7 @@ using telemetry::PageHeader;
 
 // Between a file's opening and its locking another may replace it: then it is looked at again.
 constexpr int kNameAttempts_max = 16;
+constexpr std::uint32_t kNone = ~std::uint32_t{0};
 
 constexpr std::size_t round_up(std::size_t bytes) noexcept {
   return (bytes + telemetry::kBlockAlignment_bytes - 1) / telemetry::kBlockAlignment_bytes *
@@ -82,6 +84,7 @@ Result<std::unique_ptr<TelemetryPage>> TelemetryPage::create(const TelemetryOpti
 }
 
 TelemetryPage::~TelemetryPage() {
+  ZW_ASSERT(samples_ == nullptr);
   if (header_ != nullptr) {
     std::atomic_ref(header_->ended).store(1, std::memory_order_release);
     ::unlink(path_.c_str());
@@ -128,6 +131,7 @@ Result<void> TelemetryPage::open_file(const TelemetryOptions& options) {
   base_ = static_cast<std::byte*>(address);
   page_bytes_ = bytes;
   data_end_ = round_up(tables);
+  released_.reserve(options.entries_max);
   write_header(options, bytes);
   return {};
 }
@@ -156,10 +160,19 @@ void TelemetryPage::write_header(const TelemetryOptions& options, std::size_t pa
 }
 
 Result<TelemetryPage::Place> TelemetryPage::add_private(std::size_t bytes) {
+  const auto alike = std::find_if(released_.begin(), released_.end(), [&](std::uint32_t index) {
+    return private_[index].bytes() == bytes;
+  });
+  if (alike != released_.end()) {
+    const std::uint32_t index = *alike;
+    released_.erase(alike);
+    return Place{private_[index].data(), index};
+  }
+  released_.reserve(private_.size() + 1);  // so that release() allocates nothing
   auto memory = MappedMemory::make(bytes);
   if (!memory) return tl::unexpected<Error>(memory.error());
   private_.push_back(std::move(*memory));
-  return Place{private_.back().data(), 0};
+  return Place{private_.back().data(), static_cast<std::uint32_t>(private_.size() - 1)};
 }
 
 // Blocks of a group mostly have the same fields: these are written once.
@@ -185,8 +198,10 @@ Result<TelemetryPage::Place> TelemetryPage::add_block(std::string_view group, st
                                                       std::span<const TelemetryField> fields) {
   ZW_ASSERT(bytes > 0 && !fields.empty() && group.size() < sizeof(PageEntry::group));
   if (header_ == nullptr) return add_private(bytes);
-  const std::uint32_t index = header_->entry_count;
   const std::uint32_t field_first = place_fields(fields);
+  if (const std::uint32_t again = take_released(group, bytes, field_first, 1); again != kNone)
+    return Place{base_ + entries_[again].offset, again};
+  const std::uint32_t index = header_->entry_count;
   if (index == header_->entries_max || field_first == header_->fields_max ||
       bytes > page_bytes_ - data_end_)
     return fail(Errc::telemetry_full, path_);
@@ -194,6 +209,89 @@ Result<TelemetryPage::Place> TelemetryPage::add_block(std::string_view group, st
   write_entry(group, bytes, shape, field_first, fields.size());
   data_end_ = std::min(page_bytes_, round_up(data_end_ + bytes));
   return Place{data, index};
+}
+
+// One behind the other, as the members of an object.
+Result<void*> TelemetryPage::add_row(std::string_view group, std::size_t bytes,
+                                     HistogramShape shape, std::span<const TelemetryField> fields,
+                                     std::span<std::uint32_t> entries) {
+  ZW_ASSERT(!fields.empty() && entries.size() == fields.size());
+  if (header_ == nullptr) {
+    auto place = add_private(bytes * fields.size());
+    if (!place) return tl::unexpected<Error>(place.error());
+    std::fill(entries.begin(), entries.end(), place->entry);
+    return place->data;
+  }
+  const std::uint32_t field_first = place_fields(fields);
+  const auto count = static_cast<std::uint32_t>(fields.size());
+  std::uint32_t first = take_released(group, bytes, field_first, count);
+  if (first == kNone) {
+    first = header_->entry_count;
+    if (count > header_->entries_max - first || field_first == header_->fields_max ||
+        bytes * count > page_bytes_ - data_end_)
+      return fail(Errc::telemetry_full, path_);
+    for (std::uint32_t i = 0; i < count; ++i) {
+      write_entry(group, bytes, shape, field_first + i, 1);
+      data_end_ += bytes;
+    }
+    data_end_ = std::min(page_bytes_, round_up(data_end_));
+  }
+  for (std::uint32_t i = 0; i < count; ++i) entries[i] = first + i;
+  return base_ + entries_[first].offset;
+}
+
+// --- Blocks that are given again.
+
+void TelemetryPage::release(std::uint32_t index) noexcept {
+  set_label(index, "", false);
+  const auto place = std::lower_bound(released_.begin(), released_.end(), index);
+  if (place == released_.end() || *place != index) released_.insert(place, index);
+}
+
+bool TelemetryPage::is_alike(const PageEntry& entry, std::string_view group, std::size_t bytes,
+                             std::uint32_t field_first) const noexcept {
+  return group == entry.group && entry.bytes == bytes && entry.field_first == field_first;
+}
+
+// The first of `count` that lie one behind the other, with their fields in order; or kNone.
+std::uint32_t TelemetryPage::take_released(std::string_view group, std::size_t bytes,
+                                           std::uint32_t field_first,
+                                           std::uint32_t count) noexcept {
+  for (std::size_t at = 0; at + count <= released_.size(); ++at) {
+    const std::uint32_t first = released_[at];
+    bool alike = released_[at + count - 1] == first + count - 1;
+    for (std::uint32_t i = 0; alike && i < count; ++i)
+      alike = is_alike(entries_[first + i], group, bytes, field_first + i);
+    if (!alike) continue;
+    const auto begin = released_.begin() + static_cast<std::ptrdiff_t>(at);
+    released_.erase(begin, begin + count);
+    return first;
+  }
+  return kNone;
+}
+
+// --- Samples.
+
+TelemetrySample::~TelemetrySample() {
+  if (page_ != nullptr) page_->forget(*this);
+}
+
+void TelemetryPage::sample_by(TelemetrySample& sample) noexcept {
+  ZW_ASSERT(sample.page_ == nullptr);
+  sample.page_ = this;
+  sample.next_ = samples_;
+  if (samples_ != nullptr) samples_->previous_ = &sample;
+  samples_ = &sample;
+}
+
+void TelemetryPage::forget(TelemetrySample& sample) noexcept {
+  (sample.previous_ != nullptr ? sample.previous_->next_ : samples_) = sample.next_;
+  if (sample.next_ != nullptr) sample.next_->previous_ = sample.previous_;
+}
+
+void TelemetryPage::sample(std::uint64_t now_ns) noexcept {
+  for (TelemetrySample* sample = samples_; sample != nullptr; sample = sample->next_)
+    sample->take_(now_ns);
 }
 
 // At `data_end_`, which its caller moves on.
@@ -215,26 +313,14 @@ void TelemetryPage::write_entry(std::string_view group, std::size_t bytes, Histo
 
 // One object of several histograms, an entry each.
 Result<LatencyRecorder*> TelemetryPage::add_latency(std::string_view label) {
-  static_assert(sizeof(LatencyRecorder) == kStages * sizeof(Histogram));
-  if (header_ == nullptr) {
-    auto place = add_private(sizeof(LatencyRecorder));
-    if (!place) return tl::unexpected<Error>(place.error());
-    return new (place->data) LatencyRecorder;
-  }
-  if (sizeof(LatencyRecorder) > page_bytes_ - data_end_ ||
-      kStages > header_->entries_max - header_->entry_count)
-    return fail(Errc::telemetry_full, path_);
-  auto* const recorder = new (base_ + data_end_) LatencyRecorder;
-  for (std::size_t i = 0; i < kStages; ++i) {
-    const TelemetryField field{name(static_cast<Stage>(i)), telemetry::FieldKind::ticks};
-    const std::uint32_t field_first = place_fields({&field, 1});
-    if (field_first == header_->fields_max) return fail(Errc::telemetry_full, path_);
-    write_entry("latency", sizeof(Histogram), {Histogram::kPrecision_bits, Histogram::kValue_bits},
-                field_first, 1);
-    set_label(header_->entry_count - 1, label);
-    data_end_ += sizeof(Histogram);
-  }
-  data_end_ = std::min(page_bytes_, round_up(data_end_));
+  std::array<TelemetryField, kStages> fields;
+  for (std::size_t i = 0; i < kStages; ++i)
+    fields[i] = {name(static_cast<Stage>(i)), telemetry::FieldKind::ticks};
+  std::array<std::uint32_t, kStages> entries;
+  auto recorder =
+      add_histograms<Histogram::kPrecision_bits, LatencyRecorder>("latency", fields, entries);
+  if (!recorder) return recorder;
+  for (const std::uint32_t entry : entries) set_label(entry, label);
   return recorder;
 }
 

@@ -3,6 +3,8 @@
 #include <zenwire/base/want_of_memory.hpp>
 #include <zenwire/pool/arbitration.hpp>
 
+#include "pool_telemetry.hpp"
+
 namespace zenwire {
 namespace {
 
@@ -29,6 +31,10 @@ Result<std::unique_ptr<Arbitration>> Arbitration::make(Reactor& reactor,
       if (!gate) return tl::unexpected<Error>(gate.error());
       stream.gate = std::move(*gate);
     }
+    if (!reactor.telemetry().is_shared()) return made;
+    auto telemetry = detail::ArbitrationTelemetry::make(reactor.telemetry(), *made);
+    if (!telemetry) return tl::unexpected<Error>(telemetry.error());
+    made->telemetry_ = std::move(*telemetry);
     return made;
   });
 }

@@ -5,6 +5,8 @@
 
 #include <zenwire/pool/lines.hpp>
 
+#include "pool_telemetry.hpp"
+
 namespace zenwire {
 namespace {
 
@@ -92,6 +94,7 @@ std::uint32_t Lines::lines_max() const noexcept {
 Result<MemberIndex> Lines::add(ConnectOptions options) {
   auto endpoint = Endpoint::make(std::move(options));
   if (!endpoint) return tl::unexpected<Error>(endpoint.error());
+  if (auto published = publish(); !published) return tl::unexpected<Error>(published.error());
   MemberIndex member = 0;
   while (member < lines_.size() && lines_[member] != nullptr) ++member;
   if (member >= lines_max()) return fail(Errc::pool_members_exhausted, std::to_string(member));
@@ -99,6 +102,15 @@ Result<MemberIndex> Lines::add(ConnectOptions options) {
   lines_[member] = std::make_unique<Line>(*this, member, std::move(*endpoint));
   open(*lines_[member]);
   return member;
+}
+
+// With the first line, because it may fail.
+Result<void> Lines::publish() {
+  if (telemetry_ != nullptr || !reactor_.telemetry().is_shared()) return {};
+  auto made = detail::LinesTelemetry::make(reactor_.telemetry(), *this, pool_);
+  if (!made) return tl::unexpected<Error>(made.error());
+  telemetry_ = std::move(*made);
+  return {};
 }
 
 void Lines::open(Line& line) noexcept {

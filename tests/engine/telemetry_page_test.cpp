@@ -2,11 +2,14 @@
 // are taken, pages that are damaged; and a reactor whose counters another mapping sees.
 
 #include <algorithm>
+#include <array>
+#include <chrono>
 #include <csignal>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <vector>
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -15,11 +18,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <zenwire/engine/journal.hpp>
+#include <zenwire/engine/message_queue.hpp>
 #include <zenwire/engine/reactor.hpp>
 #include <zenwire/engine/request_table.hpp>
+#include <zenwire/engine/session.hpp>
 #include <zenwire/engine/telemetry_page.hpp>
 #include <zenwire/engine/telemetry_reader.hpp>
 #include <zenwire/testing/random.hpp>
+
+#include "loop.hpp"
+#include "temporary_directory.hpp"
 
 namespace zenwire {
 namespace {
@@ -168,6 +177,69 @@ TEST(TelemetryPage, a_reader_outlives_the_writer) {
   EXPECT_EQ(reader.read()[0].counters[0].value, 3u);
 }
 
+TEST(TelemetryPage, a_released_block_is_not_read_and_is_given_to_the_next_that_is_alike) {
+  for (const std::string& name : {own_name("released"), std::string()}) {
+    const auto page = make(name);
+    const auto first = *page->add<Counts>("fruit", kCountFields);
+    page->set_label(first.entry, "basket 1");
+    first.data->apples = 7;
+    page->release(first.entry);
+    if (!name.empty()) {
+      EXPECT_TRUE(TelemetryReader::open(name)->read().empty());
+      constexpr TelemetryField kOther[] = {{"nuts"}, {"figs"}};
+      EXPECT_NE(page->add<Counts>("dried", kOther)->data, first.data);
+    }
+    const auto again = *page->add<Counts>("fruit", kCountFields);
+    EXPECT_EQ(again.data, first.data);
+    EXPECT_EQ(again.data->apples, 0u) << "it is a new block's";
+    EXPECT_NE(page->add<Counts>("fruit", kCountFields)->data, first.data);
+  }
+}
+
+TEST(TelemetryPage, a_row_of_histograms_is_one_object_and_comes_again_as_one) {
+  struct Two {
+    MethodHistogram first;
+    MethodHistogram second;
+  };
+  constexpr TelemetryField kTwoFields[] = {{"first", FieldKind::nanoseconds},
+                                           {"second", FieldKind::nanoseconds}};
+  const std::string name = own_name("row");
+  const auto page = make(name);
+  std::array<std::uint32_t, 2> entries{};
+  Two* const two = *page->add_histograms<7, Two>("pair", kTwoFields, entries);
+  for (const std::uint32_t entry : entries) page->set_label(entry, "x");
+  two->second.record(12);
+  const auto readings = TelemetryReader::open(name)->read();
+  ASSERT_EQ(readings.size(), 2u);
+  EXPECT_EQ(readings[0].histogram.count, 0u);
+  EXPECT_EQ(readings[1].histogram_name, "second");
+  EXPECT_EQ(readings[1].histogram.last, 12u);
+  for (const std::uint32_t entry : entries) page->release(entry);
+  Two* const again = *page->add_histograms<7, Two>("pair", kTwoFields, entries);
+  EXPECT_EQ(again, two);
+  EXPECT_EQ(again->second.count(), 0u);
+}
+
+TEST(TelemetryPage, samples_are_taken_until_they_die) {
+  const auto page = make("");
+  std::vector<std::string> taken;
+  const auto a = [&](std::uint64_t now_ns) noexcept {
+    taken.push_back("a" + std::to_string(now_ns));
+  };
+  const auto b = [&](std::uint64_t now_ns) noexcept {
+    taken.push_back("b" + std::to_string(now_ns));
+  };
+  TelemetrySample first(Callback<std::uint64_t>::to(a));
+  page->sample_by(first);
+  {
+    TelemetrySample second(Callback<std::uint64_t>::to(b));
+    page->sample_by(second);
+    page->sample(1);
+  }
+  page->sample(2);
+  EXPECT_EQ(taken, (std::vector<std::string>{"b1", "a1", "a2"}));
+}
+
 TEST(TelemetryPage, names_that_are_none_are_refused) {
   for (const char* name : {"a/b", "../x", "sp ace", "ümlaut"}) {
     const auto page = TelemetryPage::create({.name = name});
@@ -266,6 +338,151 @@ TEST(TelemetryReader, sees_a_reactor) {
   EXPECT_EQ(readings[0].counters[0].name, "turns");
   EXPECT_EQ(readings[0].counters[0].value, (*reactor)->counters().turns);
   EXPECT_GE(readings[0].counters[0].value, 10u);
+}
+
+// --- What is sampled: queues, outboxes, sessions.
+
+std::uint64_t value_of(const std::vector<EntryReading>& readings, std::string_view group,
+                       std::string_view field) {
+  for (const EntryReading& entry : readings) {
+    for (const CounterReading& counter : entry.counters)
+      if (entry.group == group && counter.name == field) return counter.value;
+  }
+  ADD_FAILURE() << group << " " << field;
+  return 0;
+}
+
+std::size_t count_of(const std::vector<EntryReading>& readings, std::string_view group) {
+  return static_cast<std::size_t>(
+      std::count_if(readings.begin(), readings.end(),
+                    [&](const EntryReading& entry) { return entry.group == group; }));
+}
+
+ReactorOptions named(const std::string& name) {
+  return {.connections_max = 8,
+          .large_buffers = 1,
+          .message_bytes_max = 65'536,
+          .telemetry_name = name,
+          .log = [](void*, std::string_view) noexcept {}};
+}
+
+TEST(SampledTelemetry, shows_how_full_queues_are_and_what_they_dropped) {
+  const std::string name = own_name("queues");
+  auto reactor = test::make_reactor(named(name));
+  auto queue =
+      MessageQueue::make({.capacity_bytes = 4096, .on_full = FullPolicy::drop_newest}).value();
+  auto outbox = Outbox::make({.capacity_bytes = 4096}).value();
+  ASSERT_TRUE(reactor->attach(*outbox, {}).has_value());
+  Connection* client = nullptr;
+  ListenOptions listening;
+  listening.on_open = [](void*, Connection& connection) noexcept {
+    for (int i = 0; i < 200; ++i) EXPECT_EQ(connection.send_text("one of many"), Errc::ok);
+  };
+  listening.limits.message_bytes_max = 65'536;
+  const std::uint16_t port = reactor->listen(listening)->port();
+  const auto on_open = [&](Connection& connection) noexcept {
+    client = &connection;
+    connection.deliver_to(queue.get());
+  };
+  ConnectOptions connecting{.url = "ws://127.0.0.1:" + std::to_string(port) + "/"};
+  connecting.limits.message_bytes_max = 65'536;
+  ASSERT_TRUE(
+      reactor->connect(connecting, {.on_open = Callback<Connection&>::to(on_open)}).has_value());
+  ASSERT_TRUE(test::run_until(
+      *reactor, [&] { return client != nullptr && client->counters().messages_received == 200; }));
+  const auto reader = *TelemetryReader::open(name);
+  const MessageQueueStatistics counted = queue->statistics();
+  EXPECT_GT(counted.dropped, 0u);
+  ASSERT_TRUE(test::run_until(*reactor, [&] {
+    const auto readings = reader.read();
+    return count_of(readings, "queue") == 1 &&
+           value_of(readings, "queue", "dropped") == counted.dropped;
+  }));
+  auto readings = reader.read();
+  EXPECT_EQ(value_of(readings, "queue", "pushed"), counted.pushed);
+  EXPECT_EQ(value_of(readings, "queue", "capacity_bytes"), 4096u);
+  EXPECT_EQ(value_of(readings, "queue", "used_bytes"), queue->used_bytes());
+  EXPECT_GT(queue->used_bytes(), 2048u);
+  EXPECT_EQ(value_of(readings, "outbox", "capacity_bytes"), 4096u);
+  // Emptied, it is empty; left, it is gone.
+  while (queue->try_read()) queue->release();
+  ASSERT_TRUE(test::run_until(*reactor,
+                              [&] { return value_of(reader.read(), "queue", "used_bytes") == 0; }));
+  client->deliver_to(nullptr);
+  reactor->detach(*outbox);
+  ASSERT_TRUE(test::run_until(*reactor, [&] {
+    const auto now = reader.read();
+    return count_of(now, "queue") + count_of(now, "outbox") == 0;
+  }));
+}
+
+TEST(SampledTelemetry, shows_a_sessions_beats_latencies_and_rate_limiter_and_forgets_them_with_it) {
+  const std::string name = own_name("session");
+  auto reactor = test::make_reactor(named(name));
+  ListenOptions listening;
+  listening.limits.message_bytes_max = 65'536;
+  const std::uint16_t port = reactor->listen(listening)->port();
+  MethodTable methods;
+  auto limiter = RateLimiter::create(deribit_rates(), methods, reactor->now_ns()).value();
+  SessionOptions options;
+  options.connect.url = "ws://127.0.0.1:" + std::to_string(port) + "/";
+  options.connect.limits.message_bytes_max = 65'536;
+  options.limiter = limiter.get();
+  options.heartbeat.kind = HeartbeatKind::ping;
+  options.heartbeat.interval = std::chrono::milliseconds(5);
+  const auto reader = *TelemetryReader::open(name);
+  const auto is_sessions = [](const EntryReading& entry) {
+    return entry.group != "reactor" && entry.group != "connection";
+  };
+  std::size_t blocks = 0;
+  for (int round = 1; round <= 2; ++round) {
+    auto session = Session::create(*reactor, options).value();
+    session->start();
+    ASSERT_EQ(limiter->try_take(MethodId::other, reactor->now_ns()), Errc::ok);
+    ASSERT_TRUE(test::run_until(
+        *reactor, [&] { return value_of(reader.read(), "heartbeat", "answered") >= 2; }));
+    const auto readings = reader.read();
+    EXPECT_GT(value_of(readings, "heartbeat", "round_trip_ns"), 0u);
+    EXPECT_EQ(value_of(readings, "heartbeat", "missed"), session->heartbeat().missed);
+    EXPECT_EQ(value_of(readings, "rate_limiter", "granted"), limiter->counters().granted);
+    EXPECT_EQ(count_of(readings, "rate_bucket"), limiter->bucket_count());
+    EXPECT_GT(value_of(readings, "rate_bucket", "credits_max"), 0u);
+    EXPECT_EQ(count_of(readings, "session_latency"), 8u);
+    for (const EntryReading& entry : readings) {
+      if (entry.group == "session_latency" && entry.histogram_name == "upgrade") {
+        EXPECT_EQ(entry.histogram.count, 1u);
+      }
+    }
+    session->stop(std::chrono::nanoseconds(0));
+    ASSERT_TRUE(
+        test::run_until(*reactor, [&] { return session->state() == SessionState::stopped; }));
+    session.reset();
+    const auto after = reader.read();
+    EXPECT_EQ(std::count_if(after.begin(), after.end(), is_sessions), 0) << "destroyed, yet live";
+    const auto counted =
+        static_cast<std::size_t>(std::count_if(readings.begin(), readings.end(), is_sessions));
+    if (round == 1) blocks = counted;
+    EXPECT_EQ(counted, blocks);
+  }
+}
+
+// The sampling's timer is in the journal's way no more than any other.
+TEST(SampledTelemetry, leaves_a_journal_that_is_done_again) {
+  const test::TemporaryDirectory directory;
+  ReactorOptions options = named(own_name("journal"));
+  options.journal = directory.path() + "/run.journal";
+  {
+    auto reactor = test::make_reactor(options);
+    int sampled = 0;
+    const auto count = [&](std::uint64_t) noexcept { ++sampled; };
+    TelemetrySample sample(Callback<std::uint64_t>::to(count));
+    reactor->telemetry().sample_by(sample);
+    ASSERT_TRUE(test::run_until(*reactor, [&] { return sampled == 3; }));
+  }
+  const auto report = JournalReplay::open(options.journal)->run();
+  ASSERT_TRUE(report.has_value());
+  EXPECT_FALSE(report->divergence.has_value())
+      << report->divergence->expected << ", got " << report->divergence->got;
 }
 
 }  // namespace

@@ -7,8 +7,10 @@
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <zenwire/codec/upgrade.hpp>
+#include <zenwire/engine/telemetry_reader.hpp>
 #include <zenwire/pool/lines.hpp>
 
 #include "loop.hpp"
@@ -75,6 +77,41 @@ TEST_F(LinesTest, hooks_hear_of_every_connect_and_disconnect) {
   EXPECT_EQ(events_,
             (std::vector<std::string>{"up 0", "down 0", "up 0", "down 0", "up 0", "down 0"}));
   EXPECT_EQ(lines_->counters().opened, 3u);
+}
+
+std::uint64_t value_of(const std::vector<EntryReading>& readings, std::string_view group,
+                       std::string_view field) {
+  for (const EntryReading& entry : readings) {
+    for (const CounterReading& counter : entry.counters)
+      if (entry.group == group && counter.name == field) return counter.value;
+  }
+  return 0;
+}
+
+TEST_F(LinesTest, a_page_with_a_name_shows_the_pool_its_members_and_its_lines) {
+  const std::string name = "test-lines-" + std::to_string(getpid());
+  reactor_ = test::make_reactor({.telemetry_name = name});
+  const auto reader = *TelemetryReader::open(name);
+  make({.reconnect_after = 1ms});
+  ASSERT_TRUE(lines_->add(to(listen())).has_value());
+  ASSERT_TRUE(until([&] { return lines_->is_open(0); }));
+  ASSERT_EQ(pool_->send_balanced({.payload = as_bytes("die")}, reactor_->now_ns()), Errc::ok);
+  ASSERT_TRUE(until([&] { return value_of(reader.read(), "pool_member", "ups") >= 2; }));
+  const auto readings = reader.read();
+  EXPECT_EQ(value_of(readings, "pool", "sent"), 1u);
+  EXPECT_EQ(value_of(readings, "lines", "closed"), 1u);
+  EXPECT_EQ(value_of(readings, "lines", "opened"), 2u);
+  EXPECT_EQ(value_of(readings, "pool_member", "sent"), 1u);
+  EXPECT_EQ(value_of(readings, "pool_member", "usable"), 1u);
+  std::size_t members = 0;
+  for (const EntryReading& entry : readings) members += entry.group == "pool_member" ? 1U : 0U;
+  EXPECT_EQ(members, 1u) << "members that never were up are not shown";
+  lines_->stop();
+  ASSERT_TRUE(
+      until([&] { return lines_->open_count() == 0 && reactor_->connections_open() == 0; }));
+  lines_.reset();
+  for (const EntryReading& entry : reader.read())
+    EXPECT_TRUE(entry.group == "reactor" || entry.group == "connection") << entry.group;
 }
 
 TEST_F(LinesTest, hooks_that_throw_are_counted_and_disturb_nothing) {

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+import time
 import urllib.request
 
 import process
@@ -49,6 +50,33 @@ class Stats(CommandTest):
                 self.assertNotIn("secret", run("stats", name).stdout.decode())
                 by_pid = json.loads(run("stats", "--pid", client.process.pid, "--json").stdout)
                 self.assertEqual(by_pid["name"], name)
+
+    def test_shows_what_is_sampled(self):
+        name = PAGE + "-sampled"
+        with Running("demo", "--stats", name, "--rate", 2000, "--record", self.path("demo.jsonl"),
+                     "--report", "", "--warm-up", 10, expect=None):
+            deadline = time.monotonic() + process.WATCHDOG_S
+            arbitration = []
+            while not (arbitration and arbitration[0]["delivered"]):
+                self.assertLess(time.monotonic(), deadline)
+                done = run("stats", name, "--json", expect=None)  # the page is not there at once
+                if done.returncode == 0:
+                    arbitration = [block for block in json.loads(done.stdout)["blocks"] if block["group"] == "arbitration"]
+            queue, = numbers(name, "queue")
+            self.assertGreater(queue["pushed"], 0)
+            self.assertLessEqual(queue["used_bytes"], queue["capacity_bytes"])
+            self.assertEqual(len(numbers(name, "arbitration_line")), 4)
+            self.assertEqual(numbers(name, "lines")[0]["opened"], 4)
+            table = run("stats", name).stdout.decode()
+            for title in ("queue of the arbitration", "arbitration_line line 3", "outbox", "used_bytes", "dropped"):
+                self.assertIn(title, table)
+            with Running("stats", name, "--prometheus", 0) as exporter:
+                url = exporter.process.stdout.readline().decode().strip()
+                with urllib.request.urlopen(url, timeout=process.WATCHDOG_S) as answer:
+                    text = answer.read().decode()
+        for metric in ("# TYPE zenwire_queue_used_bytes gauge", "# TYPE zenwire_queue_dropped_total counter",
+                       "# TYPE zenwire_arbitration_line_wins_total counter", "# TYPE zenwire_outbox_sent_total counter"):
+            self.assertIn(metric, text)
 
     def test_serves_prometheus(self):
         name = PAGE + "-prometheus"

@@ -192,6 +192,8 @@ class Connection {
   // Every message goes to the queue as well, after the handlers, and `opened` and `closed` too.
   // Null takes it away.
   void deliver_to(MessageQueue* queue) noexcept;
+  // Null: none.
+  [[nodiscard]] const MessageQueue* queue() const noexcept { return queue_; }
   // Every message, in and out, and every event is recorded. Null takes it away.
   void record_to(Recorder* recorder) noexcept;
   [[nodiscard]] const ConnectionCounters& counters() const noexcept { return counters_; }

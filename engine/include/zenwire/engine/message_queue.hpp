@@ -154,6 +154,8 @@ class MessageQueue {
 
   // Any thread. Each count is exact; together they are not one instant.
   [[nodiscard]] MessageQueueStatistics statistics() const noexcept;
+  // Reactor: what of it is in use now.
+  [[nodiscard]] std::size_t used_bytes() const noexcept { return ring_.used_bytes(); }
 
   void unbind_producer() noexcept { ring_.unbind_producer(); }
   void unbind_consumer() noexcept { ring_.unbind_consumer(); }

@@ -318,6 +318,8 @@ class RequestTable {
   std::uint32_t waiting_ = 0;
   RequestCounters own_counters_;
   RequestCounters* counters_ = &own_counters_;
+  TelemetryPage* page_ = nullptr;
+  std::vector<std::uint32_t> entries_;  // in the page
 };
 
 }  // namespace zenwire

@@ -28,6 +28,10 @@
 
 namespace zenwire {
 
+namespace detail {
+class ArbitrationTelemetry;
+}
+
 // Which stream a message belongs to, and where it stands there.
 struct StreamKey {
   static constexpr std::uint32_t kNone = ~0U;
@@ -86,7 +90,7 @@ struct LineView {
 // the gate, and one read of the clock per burst. Memory: streams times that of a gate.
 class Arbitration {
  public:
-  // Errors: invalid_option; memory_exhausted.
+  // Errors: invalid_option; memory_exhausted; telemetry_full.
   static Result<std::unique_ptr<Arbitration>> make(Reactor& reactor,
                                                    const ArbitrationOptions& options,
                                                    const ArbitrationHandlers& handlers);
@@ -111,6 +115,8 @@ class Arbitration {
   void fill(std::uint32_t stream, const SequenceKey& key, const Message& message) noexcept;
   void repair_failed(std::uint32_t stream) noexcept;
 
+  // Null: none.
+  [[nodiscard]] const MessageQueue* queue() const noexcept { return queue_; }
   [[nodiscard]] const SequenceGate& gate(std::uint32_t stream) const noexcept;
   [[nodiscard]] LineView view(unsigned line) const noexcept;
   [[nodiscard]] std::uint64_t delivered() const noexcept { return delivered_; }
@@ -169,6 +175,7 @@ class Arbitration {
   Instant_ns burst_ns_ = 0;
   Timer gap_timer_;
   Timer room_timer_;
+  std::unique_ptr<detail::ArbitrationTelemetry> telemetry_;  // null: the page has no name
 };
 
 }  // namespace zenwire

@@ -28,6 +28,10 @@
 
 namespace zenwire {
 
+namespace detail {
+class LinesTelemetry;
+}
+
 struct LineHooks {
   // On every (re)connect and disconnect.
   Hook<MemberIndex, Connection&> on_connect{};
@@ -70,7 +74,7 @@ class Lines {
   Lines& operator=(const Lines&) = delete;
 
   // Begins to open a connection for the lowest free member number, and gives that. Errors: those of
-  // Endpoint::make(); pool_members_exhausted.
+  // Endpoint::make(); pool_members_exhausted; telemetry_full.
   Result<MemberIndex> add(ConnectOptions options);
   // Ends it: nothing new is sent there; it closes when nothing is under way, or at once.
   void remove(MemberIndex member, bool at_once = false) noexcept;
@@ -91,6 +95,7 @@ class Lines {
 
  private:
   struct Line;
+  Result<void> publish();
   void open(Line& line) noexcept;
   void opened(Line& line, Connection& connection) noexcept;
   void closed(Line& line, Connection& connection, const Closed& closed) noexcept;
@@ -113,6 +118,7 @@ class Lines {
   std::uint32_t open_count_ = 0;
   LinesCounters counters_;
   Timer pool_timer_;
+  std::unique_ptr<detail::LinesTelemetry> telemetry_;  // null: the page has no name
 };
 
 }  // namespace zenwire
