@@ -88,6 +88,7 @@ constexpr Row kRows[] = {
     {"socket", "send_buffer_bytes", [](Configuration& c) -> Place { return &c.session.connect.socket.send_buffer_bytes; }, "SO_SNDBUF; 0 leaves the kernel's choice"},
     {"socket", "busy_poll_us", [](Configuration& c) -> Place { return &c.session.connect.socket.busy_poll_us; }, "SO_BUSY_POLL; 0 leaves it off"},
     {"socket", "congestion_control", [](Configuration& c) -> Place { return &c.session.connect.socket.congestion_control; }, "TCP_CONGESTION; empty leaves the system's"},
+    {"socket", "kernel_stamps", [](Configuration& c) -> Place { return &c.session.connect.socket.kernel_stamps; }, "SO_TIMESTAMPING: when the kernel had each message, and when what was sent left"},
     {"deadlines", "resolve_ms", [](Configuration& c) -> Place { return &c.session.connect.deadlines.resolve; }, "of the name's resolution"},
     {"deadlines", "connect_ms", [](Configuration& c) -> Place { return &c.session.connect.deadlines.connect; }, "of the TCP connection"},
     {"deadlines", "tls_ms", [](Configuration& c) -> Place { return &c.session.connect.deadlines.tls; }, "of the TLS handshake"},

@@ -101,6 +101,7 @@ class ConnectRun {
   void on_closed(Connection& connection, const Closed& closed) noexcept;
   void on_failed(Connection& connection, const OpenFailure& failure) noexcept;
   void on_drained(Connection&) noexcept { input_.retry(); }
+  void on_transmitted(Connection&, const Transmitted& news) noexcept;
   void on_ping_due(Timer&) noexcept;
 
   static bool take_line(void* self, std::string_view line) noexcept {
@@ -113,7 +114,7 @@ class ConnectRun {
   void arm_ping() noexcept;
   void close() noexcept;
   void print(const Message& message) noexcept;
-  void print_json(const Message& message) noexcept;
+  void print_json(const Connection& connection, const Message& message) noexcept;
   void print_opened(const Opened& opened) noexcept;
   void check_output() noexcept;
   std::string_view base64(Bytes payload);
@@ -138,6 +139,10 @@ void ConnectRun::on_open(Connection& connection) noexcept {
   const Opened& opened = connection.opened();
   if (flags_.reactor.verbose || flags_.json) print_opened(opened);
   ZW_ASSERT(connection.on_drained.add(Callback<Connection&>::to<&ConnectRun::on_drained>(*this)));
+  if (flags_.json) {
+    ZW_ASSERT(connection.on_transmitted.add(
+        Callback<Connection&, const Transmitted&>::to<&ConnectRun::on_transmitted>(*this)));
+  }
   if (flags_.ping_interval_s > 0) arm_ping();
   if (!flags_.no_input) input_.start();
 }
@@ -170,11 +175,11 @@ std::string_view ConnectRun::base64(Bytes payload) {
   return encoded_;
 }
 
-void ConnectRun::on_message(Connection&, const Message& message) noexcept {
+void ConnectRun::on_message(Connection& connection, const Message& message) noexcept {
   if (flags_.one && received_ > 0) return;
   ++received_;
   if (flags_.json) {
-    print_json(message);
+    print_json(connection, message);
   } else {
     print(message);
   }
@@ -193,10 +198,12 @@ void ConnectRun::print(const Message& message) noexcept {
   }
 }
 
-void ConnectRun::print_json(const Message& message) noexcept {
+void ConnectRun::print_json(const Connection& connection, const Message& message) noexcept {
   JsonLine line;
   line.add("event", "message").add("sequence", message.sequence);
   line.add("received_ns", message.received_ns).add("type", name(message.opcode));
+  const std::uint64_t kernel_ns = connection.passport().kernel_ns;
+  if (kernel_ns != 0) line.add("kernel_ns", kernel_ns);
   line.add("data", message.is_text() ? message.text() : base64(message.payload));
   if (!message.is_text()) line.add("binary", true);
   output_.write_line(line.text());
@@ -220,6 +227,14 @@ void ConnectRun::on_control(Connection&, Opcode opcode, Bytes payload) noexcept 
     output_.flush();
   }
   if (flags_.reactor.verbose) print_note(kName, std::string(name(opcode)) + " received");
+}
+
+// Only with the option kernel_stamps.
+void ConnectRun::on_transmitted(Connection&, const Transmitted& news) noexcept {
+  JsonLine line;
+  line.add("event", "transmitted").add("wire_bytes", news.bytes);
+  output_.write_line(line.add("sent_ns", news.sent_ns).add("kernel_ns", news.kernel_ns).text());
+  output_.flush();
 }
 
 void ConnectRun::on_closed(Connection&, const Closed& closed) noexcept {

@@ -280,6 +280,14 @@ void Connection::mark(Stage stage) noexcept {
   services_.latency->mark(stage, received_ticks_, services_.ticks.now());
 }
 
+Passport Connection::passport() const noexcept {
+  return {.kernel_ns = kernel_ns_,
+          .received_ns = received_ns_,
+          .received_ticks = received_ticks_,
+          .decrypted_ticks = decrypted_ticks_ != 0 ? decrypted_ticks_ : received_ticks_,
+          .framed_ticks = services_.ticks.now()};
+}
+
 // False: full, and the policy is to wait.
 bool Connection::push(const Message& message) noexcept {
   if (queue_ == nullptr) return true;
@@ -403,6 +411,7 @@ bool Connection::refill_tls() noexcept {
   take_tls_output();
   if (plain) {
     if (services_.latency != nullptr) mark(Stage::decrypted);
+    if (stamped_) decrypted_ticks_ = services_.ticks.now();
     window_.commit(*plain);
     return *plain > 0;
   }

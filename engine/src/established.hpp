@@ -16,6 +16,8 @@
 #include <zenwire/engine/options.hpp>
 #include <zenwire/engine/tls.hpp>
 
+#include "transmit_log.hpp"
+
 namespace zenwire::detail {
 
 struct Established {
@@ -30,6 +32,7 @@ struct Established {
   std::unique_ptr<std::byte[]> deflate_memory;
   Deflater deflater;
   Inflater inflater;
+  std::unique_ptr<TransmitLog> transmits;  // where the kernel's stamps are asked for
 };
 
 // Makes both directions' streams of what was agreed; nothing if nothing was. Error:

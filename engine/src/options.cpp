@@ -175,157 +175,46 @@ struct NamedOption {
   Setter set;
 };
 
-constexpr NamedOption kOptions[] = {{"url", set_text < [](ConnectOptions& o) -> auto& {return o.url;
-}  // namespace
->
-}  // namespace zenwire
-, {"dial", set_text < [](ConnectOptions& o) -> auto& {return o.dial;
-}
->
-}
-, {"server_name", set_text < [](ConnectOptions& o) -> auto& {return o.server_name;
-}
->
-}
-, {"local_address", set_text < [](ConnectOptions& o) -> auto& {return o.local_address;
-}
->
-}
-, {"ca_file", set_text < [](ConnectOptions& o) -> auto& {return o.tls.ca_file;
-}
->
-}
-, {"ca_directory", set_text < [](ConnectOptions& o) -> auto& {return o.tls.ca_directory;
-}
->
-}
-, {"certificate_file", set_text < [](ConnectOptions& o) -> auto& {return o.tls.certificate_file;
-}
->
-}
-, {"key_file", set_text < [](ConnectOptions& o) -> auto& {return o.tls.key_file;
-}
->
-}
-, {"verify", set_bool < [](ConnectOptions& o) -> auto& {return o.tls.verify;
-}
->
-}
-, {"nodelay", set_bool < [](ConnectOptions& o) -> auto& {return o.socket.nodelay;
-}
->
-}
-, {"quickack", set_bool < [](ConnectOptions& o) -> auto& {return o.socket.quickack;
-}
->
-}
-, {"receive_buffer_bytes",
-   set_number < [](ConnectOptions& o) -> auto& {return o.socket.receive_buffer_bytes;
-}
->
-}
-, {"send_buffer_bytes",
-   set_number < [](ConnectOptions& o) -> auto& {return o.socket.send_buffer_bytes;
-}
->
-}
-, {"busy_poll_us", set_number < [](ConnectOptions& o) -> auto& {return o.socket.busy_poll_us;
-}
->
-}
-, {"congestion_control",
-   set_text < [](ConnectOptions& o) -> auto& {return o.socket.congestion_control;
-}
->
-}
-, {"resolve_timeout_ms",
-   set_milliseconds < [](ConnectOptions& o) -> auto& {return o.deadlines.resolve;
-}
->
-}
-, {"connect_timeout_ms",
-   set_milliseconds < [](ConnectOptions& o) -> auto& {return o.deadlines.connect;
-}
->
-}
-, {"tls_timeout_ms", set_milliseconds < [](ConnectOptions& o) -> auto& {return o.deadlines.tls;
-}
->
-}
-, {"upgrade_timeout_ms",
-   set_milliseconds < [](ConnectOptions& o) -> auto& {return o.deadlines.upgrade;
-}
->
-}
-, {"open_timeout_ms", set_milliseconds < [](ConnectOptions& o) -> auto& {return o.deadlines.total;
-}
->
-}
-, {"close_timeout_ms", set_milliseconds < [](ConnectOptions& o) -> auto& {return o.deadlines.close;
-}
->
-}
-, {"frame_bytes_max", set_number < [](ConnectOptions& o) -> auto& {return o.limits.frame_bytes_max;
-}
->
-}
-, {"message_bytes_max",
-   set_number < [](ConnectOptions& o) -> auto& {return o.limits.message_bytes_max;
-}
->
-}
-, {"fragments_max", set_number < [](ConnectOptions& o) -> auto& {return o.limits.fragments_max;
-}
->
-}
-, {"head_bytes_max", set_number < [](ConnectOptions& o) -> auto& {return o.limits.head_bytes_max;
-}
->
-}
-, {"headers_max", set_number < [](ConnectOptions& o) -> auto& {return o.limits.headers_max;
-}
->
-}
-, {"send_high_water_bytes",
-   set_number < [](ConnectOptions& o) -> auto& {return o.limits.send_high_water_bytes;
-}
->
-}
-, {"validate_utf8", set_bool < [](ConnectOptions& o) -> auto& {return o.limits.validate_utf8;
-}
->
-}
-, {"deflate", set_bool < [](ConnectOptions& o) -> auto& {return o.deflate.enabled;
-}
->
-}
-, {"deflate_level", set_number < [](ConnectOptions& o) -> auto& {return o.deflate.level;
-}
->
-}
-, {"deflate_client_window_bits",
-   set_number < [](ConnectOptions& o) -> auto& {return o.deflate.client_window_bits;
-}
->
-}
-, {"deflate_server_window_bits",
-   set_number < [](ConnectOptions& o) -> auto& {return o.deflate.server_window_bits;
-}
->
-}
-, {"deflate_client_no_context_takeover",
-   set_bool < [](ConnectOptions& o) -> auto& {return o.deflate.client_no_context_takeover;
-}
->
-}
-, {"deflate_server_no_context_takeover",
-   set_bool < [](ConnectOptions& o) -> auto& {return o.deflate.server_no_context_takeover;
-}
->
-}
-,
-}
-;
+// clang-format-14 takes a lambda among template arguments for something else.
+// clang-format off
+constexpr NamedOption kOptions[] = {
+    {"url", set_text<[](ConnectOptions& o) -> auto& { return o.url; }>},
+    {"dial", set_text<[](ConnectOptions& o) -> auto& { return o.dial; }>},
+    {"server_name", set_text<[](ConnectOptions& o) -> auto& { return o.server_name; }>},
+    {"local_address", set_text<[](ConnectOptions& o) -> auto& { return o.local_address; }>},
+    {"ca_file", set_text<[](ConnectOptions& o) -> auto& { return o.tls.ca_file; }>},
+    {"ca_directory", set_text<[](ConnectOptions& o) -> auto& { return o.tls.ca_directory; }>},
+    {"certificate_file", set_text<[](ConnectOptions& o) -> auto& { return o.tls.certificate_file; }>},
+    {"key_file", set_text<[](ConnectOptions& o) -> auto& { return o.tls.key_file; }>},
+    {"verify", set_bool<[](ConnectOptions& o) -> auto& { return o.tls.verify; }>},
+    {"nodelay", set_bool<[](ConnectOptions& o) -> auto& { return o.socket.nodelay; }>},
+    {"quickack", set_bool<[](ConnectOptions& o) -> auto& { return o.socket.quickack; }>},
+    {"receive_buffer_bytes", set_number<[](ConnectOptions& o) -> auto& { return o.socket.receive_buffer_bytes; }>},
+    {"send_buffer_bytes", set_number<[](ConnectOptions& o) -> auto& { return o.socket.send_buffer_bytes; }>},
+    {"busy_poll_us", set_number<[](ConnectOptions& o) -> auto& { return o.socket.busy_poll_us; }>},
+    {"congestion_control", set_text<[](ConnectOptions& o) -> auto& { return o.socket.congestion_control; }>},
+    {"kernel_stamps", set_bool<[](ConnectOptions& o) -> auto& { return o.socket.kernel_stamps; }>},
+    {"resolve_timeout_ms", set_milliseconds<[](ConnectOptions& o) -> auto& { return o.deadlines.resolve; }>},
+    {"connect_timeout_ms", set_milliseconds<[](ConnectOptions& o) -> auto& { return o.deadlines.connect; }>},
+    {"tls_timeout_ms", set_milliseconds<[](ConnectOptions& o) -> auto& { return o.deadlines.tls; }>},
+    {"upgrade_timeout_ms", set_milliseconds<[](ConnectOptions& o) -> auto& { return o.deadlines.upgrade; }>},
+    {"open_timeout_ms", set_milliseconds<[](ConnectOptions& o) -> auto& { return o.deadlines.total; }>},
+    {"close_timeout_ms", set_milliseconds<[](ConnectOptions& o) -> auto& { return o.deadlines.close; }>},
+    {"frame_bytes_max", set_number<[](ConnectOptions& o) -> auto& { return o.limits.frame_bytes_max; }>},
+    {"message_bytes_max", set_number<[](ConnectOptions& o) -> auto& { return o.limits.message_bytes_max; }>},
+    {"fragments_max", set_number<[](ConnectOptions& o) -> auto& { return o.limits.fragments_max; }>},
+    {"head_bytes_max", set_number<[](ConnectOptions& o) -> auto& { return o.limits.head_bytes_max; }>},
+    {"headers_max", set_number<[](ConnectOptions& o) -> auto& { return o.limits.headers_max; }>},
+    {"send_high_water_bytes", set_number<[](ConnectOptions& o) -> auto& { return o.limits.send_high_water_bytes; }>},
+    {"validate_utf8", set_bool<[](ConnectOptions& o) -> auto& { return o.limits.validate_utf8; }>},
+    {"deflate", set_bool<[](ConnectOptions& o) -> auto& { return o.deflate.enabled; }>},
+    {"deflate_level", set_number<[](ConnectOptions& o) -> auto& { return o.deflate.level; }>},
+    {"deflate_client_window_bits", set_number<[](ConnectOptions& o) -> auto& { return o.deflate.client_window_bits; }>},
+    {"deflate_server_window_bits", set_number<[](ConnectOptions& o) -> auto& { return o.deflate.server_window_bits; }>},
+    {"deflate_client_no_context_takeover", set_bool<[](ConnectOptions& o) -> auto& { return o.deflate.client_no_context_takeover; }>},
+    {"deflate_server_no_context_takeover", set_bool<[](ConnectOptions& o) -> auto& { return o.deflate.server_no_context_takeover; }>},
+};
+// clang-format on
 
 // Levenshtein's, in one row.
 std::size_t edit_distance(std::string_view a, std::string_view b) {

@@ -90,6 +90,7 @@ struct Slot {
   bool ending = false;
   bool peer_ended = false;  // read to the end: what came with the end wakes nobody a second time
   bool reread = false;      // reading was withheld: read again when that ends
+  detail::TransmitLog* transmits = nullptr;  // with the kernel's stamps
   std::uint64_t bursts = 0;
   std::uint32_t open_index = 0;
 
@@ -163,6 +164,11 @@ struct Reactor::Impl {
   bool take_burst(Slot& slot, MutableBytes space) noexcept;
   bool no_bytes(Slot& slot, std::ptrdiff_t result) noexcept;
   void settle(Slot& slot, std::size_t bytes) noexcept;
+  void begin_stamps(Slot& slot) noexcept;
+  [[gnu::noinline, gnu::cold]] std::ptrdiff_t take_stamped(Slot& slot, MutableBytes space,
+                                                           TakeMode mode) noexcept;
+  [[gnu::noinline, gnu::cold]] std::ptrdiff_t send_stamped(Slot& slot) noexcept;
+  [[gnu::noinline, gnu::cold]] void report_transmits(Slot& slot) noexcept;
   void choose_take(Slot& slot, std::size_t bytes, Instant_ns began_ns) noexcept;
   void make_ready(Slot& slot) noexcept;
   bool look_after() noexcept;
@@ -503,6 +509,7 @@ Slot* Reactor::Impl::take_slot(Role role) noexcept {
   if (user) user->watch(*slot.connection);
   slot.peek = slot.peek_allowed = true;
   slot.ending = slot.flushing = slot.reread = slot.peer_ended = false;
+  slot.transmits = nullptr;
   slot.bursts = 0;
   slot.dial.stage.store(OpenStage::waiting, std::memory_order_relaxed);
   slot.dial.given_up.store(false, std::memory_order_relaxed);
@@ -651,6 +658,8 @@ void Reactor::Impl::open(Slot& slot, Attempt& attempt) noexcept {
     if (attempt.established.tls) attempt.established.tls->watch_input(user->io().input(slot.index));
   }
   telemetry->set_label(slot.counters.entry, attempt.established.label);
+  if (attempt.established.transmits) [[unlikely]]
+    begin_stamps(slot);
   choose_forms();
   slot.connection->open(attempt.established);
   if (attempt.role == Role::server) accepted(*slot.connection, attempt.on_accepted);
@@ -684,7 +693,9 @@ void Reactor::Impl::on_readable(Slot& slot, Outcome outcome) noexcept {
     return;
   }
   if (outcome.result >= 0) {
-    slot.peer_ended |= (outcome.result & kPollEnded) != 0;
+    const std::int32_t not_stamps =
+        slot.transmits == nullptr ? kPollEnded : kPollEnded & ~kPollError;
+    slot.peer_ended |= (outcome.result & not_stamps) != 0;
     make_ready(slot);
   }
   if (outcome.more || !slot.polled) return;
@@ -904,6 +915,8 @@ bool Reactor::Impl::read_ready() noexcept {
 // One take. True if there may be more at once.
 bool Reactor::Impl::read(Slot& slot) noexcept {
   if (slot.ending) return false;
+  if (slot.transmits != nullptr) [[unlikely]]
+    report_transmits(slot);
   const MutableBytes space = slot.connection->receive_space();
   if (space.empty()) [[unlikely]] {  // reading is withheld: looked at again when that ends
     if (!slot.connection->paused()) attend(*slot.connection);
@@ -916,8 +929,9 @@ bool Reactor::Impl::read(Slot& slot) noexcept {
 // Order: take, callbacks and their sends, settle, record (see docs/architecture.md).
 bool Reactor::Impl::take_burst(Slot& slot, MutableBytes space) noexcept {
   const bool peek = slot.peek;
-  const std::ptrdiff_t taken =
-      io->take(slot.socket, space, peek ? TakeMode::peek : TakeMode::consume);
+  const TakeMode mode = peek ? TakeMode::peek : TakeMode::consume;
+  const std::ptrdiff_t taken = slot.transmits == nullptr ? io->take(slot.socket, space, mode)
+                                                         : take_stamped(slot, space, mode);
   if (taken <= 0) return no_bytes(slot, taken);
   const auto bytes = static_cast<std::size_t>(taken);
   counters.bytes_received += bytes;
@@ -965,6 +979,40 @@ void Reactor::Impl::choose_take(Slot& slot, std::size_t bytes, Instant_ns began_
     if (user) note_deadline(began_ns);
   }
   slot.peek = slot.peek_allowed && bytes <= kPeek_bytes_max;
+}
+
+// --- With the kernel's stamps.
+
+void Reactor::Impl::begin_stamps(Slot& slot) noexcept {
+  if (io->begin_stamps(slot.socket)) {
+    slot.transmits = slot.attempt->established.transmits.get();
+  } else {
+    log(journal != nullptr ? "a journal repeats no stamps of the kernel: there are none"
+                           : "the kernel gives no stamps (SO_TIMESTAMPING)");
+  }
+}
+
+std::ptrdiff_t Reactor::Impl::take_stamped(Slot& slot, MutableBytes space, TakeMode mode) noexcept {
+  std::uint64_t kernel_ns = 0;
+  const std::ptrdiff_t taken = io->take_stamped(slot.socket, space, mode, kernel_ns);
+  if (taken > 0) slot.connection->stamp(kernel_ns);
+  return taken;
+}
+
+std::ptrdiff_t Reactor::Impl::send_stamped(Slot& slot) noexcept {
+  const std::uint64_t sent_ns = io->wall_ns();
+  const std::ptrdiff_t sent = io->send(slot.socket, slot.connection->output());
+  if (sent > 0) slot.transmits->sent(static_cast<std::size_t>(sent), sent_ns);
+  return sent;
+}
+
+void Reactor::Impl::report_transmits(Slot& slot) noexcept {
+  TransmitStamp stamp;
+  while (!slot.transmits->empty() && io->take_transmitted(slot.socket, stamp)) {
+    Transmitted news;
+    if (slot.transmits->left(stamp.last_byte, stamp.kernel_ns, news))
+      slot.connection->on_transmitted(*slot.connection, news);
+  }
 }
 
 // --- What needs more than its bytes moved.
@@ -1062,7 +1110,8 @@ void Reactor::Impl::flush(Connection& connection) noexcept {
   if (slot.flushing || slot.writable.submitted() || slot.socket == kNoSocket || slot.ending) return;
   slot.flushing = true;
   while (!connection.output().empty()) {
-    const std::ptrdiff_t sent = io->send(slot.socket, connection.output());
+    const std::ptrdiff_t sent =
+        slot.transmits == nullptr ? io->send(slot.socket, connection.output()) : send_stamped(slot);
     if (sent > 0) [[likely]] {
       counters.bytes_sent += static_cast<std::size_t>(sent);
       connection.output_consume(static_cast<std::size_t>(sent));

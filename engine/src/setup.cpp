@@ -133,6 +133,7 @@ Attempt::Attempt(Setup& setup, Listener& listener, Socket socket)
   options_.limits = listener.options.limits;
   options_.deadlines = listener.options.deadlines;
   options_.deflate = listener.options.deflate;
+  options_.socket.kernel_stamps = listener.options.socket.kernel_stamps;
 }
 
 Attempt::Attempt(Setup& setup, Role its_role, ConnectionId connection)
@@ -372,6 +373,7 @@ Result<void> Attempt::gather() {
   established.label = role == Role::client ? url_.printable() : remote_.text();
   established.limits = options_.limits;
   established.close_timeout_ns = nanoseconds(options_.deadlines.close);
+  if (options_.socket.kernel_stamps) established.transmits = std::make_unique<TransmitLog>();
   const Bytes leftover = opening_->leftover();
   established.leftover.assign(leftover.begin(), leftover.end());
   established.tls = opening_->take_tls();

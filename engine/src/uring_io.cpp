@@ -20,6 +20,7 @@
 #include <zenwire/engine/uring_io.hpp>
 
 #include "resolver.hpp"
+#include "stamped_receive.hpp"
 
 namespace zenwire {
 namespace {
@@ -314,6 +315,37 @@ std::ptrdiff_t UringIo::settle(Socket socket, std::size_t bytes) noexcept {
 std::ptrdiff_t UringIo::send(Socket socket, Bytes bytes) noexcept {
   ZW_ASSERT(!bytes.empty());
   return result_or_errno(::send(socket, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL));
+}
+
+// --- The kernel's time stamps.
+
+bool UringIo::begin_stamps(Socket socket) noexcept {
+  constexpr int kFromNextByte = 1 << 16;  // SOF_TIMESTAMPING_OPT_ID_TCP, since Linux 6.2
+  constexpr int kStamps = SOF_TIMESTAMPING_SOFTWARE | SOF_TIMESTAMPING_RX_SOFTWARE |
+                          SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_OPT_ID |
+                          SOF_TIMESTAMPING_OPT_TSONLY;
+  // Before 6.2 bytes are numbered from the first that is not acknowledged, which for a client is
+  // the same: its request has been answered.
+  return set_option(socket, SOL_SOCKET, SO_TIMESTAMPING, kStamps | kFromNextByte) == 0 ||
+         set_option(socket, SOL_SOCKET, SO_TIMESTAMPING, kStamps) == 0;
+}
+
+std::ptrdiff_t UringIo::take_stamped(Socket socket, MutableBytes into, TakeMode mode,
+                                     std::uint64_t& kernel_ns) noexcept {
+  ZW_ASSERT(!into.empty());
+  detail::StampedReceive receive(into);
+  const int flags = mode == TakeMode::peek ? MSG_DONTWAIT | MSG_PEEK : MSG_DONTWAIT;
+  const std::ptrdiff_t taken = result_or_errno(::recvmsg(socket, receive.header(), flags));
+  kernel_ns = taken > 0 ? receive.kernel_ns() : 0;
+  return taken;
+}
+
+bool UringIo::take_transmitted(Socket socket, TransmitStamp& stamp) noexcept {
+  detail::StampedReceive receive({});
+  if (::recvmsg(socket, receive.header(), MSG_ERRQUEUE | MSG_DONTWAIT) < 0) return false;
+  stamp.kernel_ns = receive.kernel_ns();
+  stamp.last_byte = receive.last_byte();
+  return true;
 }
 
 // --- Sockets.

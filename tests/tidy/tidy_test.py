@@ -58,6 +58,7 @@ PLANTED = [
     ("dead-file", "engine/src/forgotten.hpp", "#pragma once"),
     ("long-line", "engine/src/clock.cpp", "int " + "x" * 100 + ";"),
     ("long-line", "README.md", "word " * 40),
+    ("dead-link", "README.md", "See [this](docs/forgotten.md#there)."),
 ]
 
 # What looks like it, and is allowed: file, text.

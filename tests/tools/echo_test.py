@@ -127,6 +127,19 @@ class Connect(CommandTest):
             done = run("connect", server.url(), expect=1)
         self.assertIn(b"connection_lost", done.stderr)
 
+    def test_the_kernels_stamps_are_told(self):
+        with Server("echo-server") as server:
+            done = run("connect", server.url, "--json", "--option", "kernel_stamps=true",
+                       stdin=b"a line\n" * 1000)
+        events = [json.loads(line) for line in done.stdout.splitlines()]
+        left = [event for event in events if event["event"] == "transmitted"]
+        self.assertGreater(len(left), 0)
+        for event in left:
+            self.assertGreaterEqual(event["kernel_ns"], event["sent_ns"])
+        for event in events:
+            if event["event"] == "message" and "kernel_ns" in event:
+                self.assertLessEqual(event["kernel_ns"], event["received_ns"])
+
     def test_pings_are_sent(self):
         def script(client):
             peer.upgrade(client)

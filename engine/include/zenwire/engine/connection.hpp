@@ -26,6 +26,7 @@
 #include <zenwire/engine/message_header.hpp>
 #include <zenwire/engine/opening.hpp>
 #include <zenwire/engine/options.hpp>
+#include <zenwire/engine/passport.hpp>
 #include <zenwire/engine/send_queue.hpp>
 #include <zenwire/engine/tls.hpp>
 
@@ -144,6 +145,9 @@ class Connection {
   HandlerTable<Connection&> on_high_water;
   HandlerTable<Connection&> on_drained;
 
+  // With SocketOptions::kernel_stamps: the kernel has stamped what was sent.
+  HandlerTable<Connection&, const Transmitted&> on_transmitted;
+
   // --- Sends go out at once. Codes, not Results, which are 256 bytes: ok; connection_closed;
   // send_queue_full (nothing was sent: wait for on_drained); message_too_large (it can never pass).
   Errc send(Opcode opcode, Bytes payload) noexcept;
@@ -173,6 +177,10 @@ class Connection {
   // open yet is given up: on_failed runs with `aborted` as soon as the set-up thread has let go.
   void abort(Error why = Errc::aborted) noexcept;
 
+  // In on_message, first of all: when the message was where. Without SocketOptions::kernel_stamps
+  // the kernel's stamp is 0, and `decrypted_ticks` is not marked.
+  [[nodiscard]] Passport passport() const noexcept;
+
   // While corked, frames gather and go out in one write at uncork. Nests.
   void cork() noexcept {
     if (!sends_open_) [[unlikely]]
@@ -198,6 +206,10 @@ class Connection {
   void record_to(Recorder* recorder) noexcept;
   [[nodiscard]] const ConnectionCounters& counters() const noexcept { return counters_; }
   [[nodiscard]] std::size_t unsent_bytes() const noexcept { return send_queue_.size(); }
+  // What counters().bytes_sent comes to when all that was sent so far has left.
+  [[nodiscard]] std::uint64_t wire_end_bytes() const noexcept {
+    return counters_.bytes_sent + send_queue_.size();
+  }
   // After on_closed has run.
   [[nodiscard]] const ConnectionEnd& how_it_ended() const noexcept { return end_; }
   // Facts of the set-up: addresses, subprotocol, TLS, the server's headers, time per stage.
@@ -222,6 +234,12 @@ class Connection {
   // free).
   [[nodiscard]] MutableBytes receive_space() noexcept;
   void received(std::size_t bytes, std::uint64_t ticks, std::uint64_t wall_ns) noexcept;
+  // Before received(): the kernel's stamp of the bytes, and that stages are to be marked.
+  void stamp(std::uint64_t kernel_ns) noexcept {
+    kernel_ns_ = kernel_ns;
+    decrypted_ticks_ = 0;
+    stamped_ = true;
+  }
   // The peer sends no more.
   void end_of_stream() noexcept { end_of_stream_ = true; }
   // Delivers all that is complete, unless reading is withheld.
@@ -355,6 +373,7 @@ class Connection {
   bool finished_ = false;
   bool tls_close_sent_ = false;
   bool tls_closed_ = false;  // the peer's closing alert came
+  bool stamped_ = false;     // passports are asked for
   std::uint16_t close_code_ = CloseCode::no_status;
   std::uint8_t close_reason_bytes_ = 0;
   std::uint8_t owed_bytes_ = 0;
@@ -366,6 +385,8 @@ class Connection {
   ConnectionId id_;
   detail::Established* parts_ = nullptr;
   std::size_t leftover_taken_bytes_ = 0;
+  std::uint64_t kernel_ns_ = 0;
+  std::uint64_t decrypted_ticks_ = 0;
   MutableBytes own_receive_;
   std::byte* inflated_ = nullptr;  // a leased large buffer that holds the message being delivered
   std::size_t inflated_bytes_ = 0;

@@ -95,6 +95,8 @@ enum class PollFor : std::uint8_t { readable, writable };
 // In the outcome of a poll: the peer has ended its half, or the connection is broken (POLLRDHUP,
 // POLLHUP, POLLERR).
 inline constexpr std::int32_t kPollEnded = 0x2018;
+// Of these POLLERR, which stands for stamps to be taken as well.
+inline constexpr std::int32_t kPollError = 0x0008;
 enum class TakeMode : std::uint8_t {
   consume,  // the bytes leave the kernel at once; settle is empty
   peek,  // they stay until settle: recv(MSG_PEEK), so that the acknowledgement is not sent before
@@ -108,6 +110,8 @@ struct SocketOptions {
   std::uint32_t send_buffer_bytes = 0;     // SO_SNDBUF; 0 leaves the kernel's choice
   std::uint32_t busy_poll_us = 0;          // SO_BUSY_POLL; 0 leaves it off
   std::string congestion_control{};        // TCP_CONGESTION; empty leaves the system's
+  // SO_TIMESTAMPING: Connection::passport() and on_transmitted (passport.hpp says what it costs).
+  bool kernel_stamps = false;
 };
 
 // The marks of latency stages. Never used for a decision. In a simulation they come from virtual
@@ -138,6 +142,12 @@ struct ResolveRequest {
   // The Io's, while it is submitted.
   ResolveRequest* next = nullptr;
   Completion* completion = nullptr;
+};
+
+// The byte of this number, and all before it, have gone to the network device.
+struct TransmitStamp {
+  std::uint32_t last_byte = 0;
+  std::uint64_t kernel_ns = 0;  // since 1970
 };
 
 class Io {
@@ -172,6 +182,18 @@ class Io {
   // Consumes exactly the bytes that a peek gave; anything else is an error of the connection.
   virtual std::ptrdiff_t settle(Socket, std::size_t bytes) noexcept = 0;
   virtual std::ptrdiff_t send(Socket, Bytes) noexcept = 0;
+
+  // --- The kernel's time stamps, for sockets that have begun them. An Io without any has none.
+  // From now on; bytes sent are numbered from here. False: there are none.
+  virtual bool begin_stamps(Socket) noexcept { return false; }
+  // take(), and the stamp of the last segment that it read; 0 if it has none.
+  virtual std::ptrdiff_t take_stamped(Socket socket, MutableBytes into, TakeMode mode,
+                                      std::uint64_t& kernel_ns) noexcept {
+    kernel_ns = 0;
+    return take(socket, into, mode);
+  }
+  // The next stamp of bytes that have left; false if there is none now.
+  virtual bool take_transmitted(Socket, TransmitStamp&) noexcept { return false; }
 
   // --- Sockets. Non-blocking always.
   virtual Result<Socket> open_socket(const Address& remote, const Address* local,

@@ -43,6 +43,10 @@ class UringIo final : public Io {
   void wake() noexcept override;
   std::ptrdiff_t take(Socket, MutableBytes, TakeMode) noexcept override;
   std::ptrdiff_t settle(Socket, std::size_t bytes) noexcept override;
+  bool begin_stamps(Socket socket) noexcept override;
+  std::ptrdiff_t take_stamped(Socket socket, MutableBytes into, TakeMode mode,
+                              std::uint64_t& kernel_ns) noexcept override;
+  bool take_transmitted(Socket socket, TransmitStamp& stamp) noexcept override;
   std::ptrdiff_t send(Socket, Bytes) noexcept override;
   Result<Socket> open_socket(const Address& remote, const Address* local,
                              const SocketOptions&) noexcept override;
