@@ -209,8 +209,13 @@ function begin() {
 }
 
 // As for the floor: the chain is checked, if an authority is given, and the name is not.
+function trustOf(authority) {
+  if (!authority) return { rejectUnauthorized: false };
+  return { ca: readFileSync(authority), checkServerIdentity: () => undefined };
+}
+
 const tls = options.tls
-  ? { ciphers: 'TLS_AES_128_GCM_SHA256', ...(options.ca ? { ca: readFileSync(options.ca), checkServerIdentity: () => undefined } : { rejectUnauthorized: false }) }
+  ? { ciphers: 'TLS_AES_128_GCM_SHA256', ...trustOf(options.ca) }
   : {};
 let key = 0x9e3779b9;
 const generateMask = (to) => {

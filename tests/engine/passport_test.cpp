@@ -37,12 +37,10 @@ struct Way {
   std::uint32_t spin_sockets_max;  // 0: the ring tells what is readable
   Idle idle = Idle::spin;
 };
-constexpr Way kWays[] = {{"plain, read in turn", false, 4},
-                         {"TLS, read in turn", true, 4},
-                         {"plain, told by the ring", false, 0},
-                         {"TLS, told by the ring", true, 0},
-                         {"plain, asleep", false, 0, Idle::block},
-                         {"TLS, asleep", true, 0, Idle::block}};
+constexpr Way kWays[] = {
+    {"plain, read in turn", false, 4},        {"TLS, read in turn", true, 4},
+    {"plain, told by the ring", false, 0},    {"TLS, told by the ring", true, 0},
+    {"plain, asleep", false, 0, Idle::block}, {"TLS, asleep", true, 0, Idle::block}};
 
 class Client {
  public:

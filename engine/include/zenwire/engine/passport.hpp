@@ -14,9 +14,9 @@ namespace zenwire {
 
 // In on_message. Where there is TLS, of the last record that the message came in.
 struct Passport {
-  std::uint64_t kernel_ns = 0;    // since 1970: the kernel had it (SO_TIMESTAMPING); 0: no stamp
-  std::uint64_t received_ns = 0;  // since 1970: its bytes were taken
-  std::uint64_t received_ticks = 0;   // the same moment by the time-stamp counter
+  std::uint64_t kernel_ns = 0;       // since 1970: the kernel had it (SO_TIMESTAMPING); 0: no stamp
+  std::uint64_t received_ns = 0;     // since 1970: its bytes were taken
+  std::uint64_t received_ticks = 0;  // the same moment by the time-stamp counter
   std::uint64_t decrypted_ticks = 0;  // its record was opened; without TLS received_ticks
   std::uint64_t framed_ticks = 0;     // it was found and checked, and its first handler called
 };
