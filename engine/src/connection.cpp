@@ -399,7 +399,10 @@ bool Connection::refill_leftover() noexcept {
   std::memcpy(space.data(), left.data(), bytes);
   window_.commit(bytes);
   leftover_taken_bytes_ += bytes;
-  if (received_ns_ == 0) received_ns_ = services_.wall_ns;
+  if (received_ns_ == 0) {  // the set-up thread has had them until now
+    received_ns_ = services_.wall_ns;
+    received_ticks_ = services_.ticks.now();
+  }
   return bytes > 0;
 }
 

@@ -564,6 +564,33 @@ TEST(Reactor, StopWithADeadlineDropsAPeerThatDoesNotAnswer) {
   EXPECT_EQ(client.closed, 1);
 }
 
+// It had no ticks, so that its latency was the age of the machine.
+TEST(Reactor, AMessageInTheSegmentOfTheUpgradeHasBothTimesOfItsReceipt) {
+  ScriptedServer server([](int client) {
+    const std::string request = read_until(client, "\r\n\r\n");
+    write_all(client,
+              "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+              "Sec-WebSocket-Accept: " +
+                  std::string(as_text(accept_key(header_of(request, "Sec-WebSocket-Key")))) +
+                  "\r\n\r\n\x81\x02hi");
+    read_rest(client);
+  });
+  std::uint64_t ns = 0;
+  std::uint64_t ticks = 0;
+  const auto on_message = [&](Connection&, const Message& message) noexcept {
+    ns = message.received_ns;
+    ticks = message.received_ticks;
+  };
+  const std::uint64_t began_ticks = TickSource().now();
+  auto reactor = make_reactor();
+  ASSERT_TRUE(
+      reactor->connect({.url = server.url()},
+                       {.on_message = Callback<Connection&, const Message&>::to(on_message)}));
+  ASSERT_TRUE(run_until(*reactor, [&] { return ns != 0; }));
+  EXPECT_GE(ticks, began_ticks);
+  EXPECT_LE(ticks, TickSource().now());
+}
+
 // The set-up thread once ended without a look at what had been posted before the stop, and the
 // reactor waited for that attempt for ever.
 TEST(Reactor, AStopRightBehindAConnectEndsTheAttempt) {
