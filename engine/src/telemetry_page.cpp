@@ -43,7 +43,7 @@ std::uint64_t read_clock(clockid_t clock) noexcept {
 template <std::size_t Bytes>
 void write_text(char (&to)[Bytes], std::string_view text) noexcept {
   const std::size_t bytes = std::min(text.size(), Bytes - 1);
-  std::memcpy(to, text.data(), bytes);
+  text.copy(to, bytes);
   std::memset(to + bytes, 0, Bytes - bytes);
 }
 
