@@ -162,8 +162,10 @@ bool FloorClient::take(Stream& stream) {
 }
 
 // Each connection gets as many as make no fewer than all together; each of an order stream counts.
+// The run is the strategy's thread's where there is one, and the server's of orders.
 bool FloorClient::wants_more(const Stream& stream) const noexcept {
-  return stream.left > 0 && (options_.mode == Mode::order || !run_.complete());
+  const bool elsewhere = options_.mode == Mode::order || options_.mode == Mode::strategy;
+  return stream.left > 0 && (elsewhere || !run_.complete());
 }
 
 void FloorClient::count(Stream& stream, const char* text, std::uint64_t now_ns) noexcept {
