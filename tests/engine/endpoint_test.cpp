@@ -16,12 +16,12 @@
 namespace zenwire {
 namespace {
 
-using test::header_of;
 using test::make_reactor;
 using test::read_rest;
 using test::read_until;
 using test::run_until;
 using test::ScriptedServer;
+using test::upgrade_answer;
 using test::write_all;
 
 struct Watcher {
@@ -54,11 +54,7 @@ struct Watcher {
 void upgrade(int client) {
   const std::string request = read_until(client, "\r\n\r\n");
   if (!request.ends_with("\r\n\r\n")) return;  // the client gave up
-  write_all(client,
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            "Sec-WebSocket-Accept: " +
-                std::string(as_text(accept_key(header_of(request, "Sec-WebSocket-Key")))) +
-                "\r\n\r\n");
+  write_all(client, upgrade_answer(request));
 }
 
 Endpoint endpoint_of(const std::string& url) {

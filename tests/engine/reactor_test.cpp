@@ -19,12 +19,12 @@
 namespace zenwire {
 namespace {
 
-using test::header_of;
 using test::make_reactor;
 using test::read_rest;
 using test::read_until;
 using test::run_until;
 using test::ScriptedServer;
+using test::upgrade_answer;
 using test::write_all;
 
 // What happened to one client connection.
@@ -548,11 +548,7 @@ TEST(Reactor, StopClosesWith1001AndEnds) {
 TEST(Reactor, StopWithADeadlineDropsAPeerThatDoesNotAnswer) {
   ScriptedServer server([](int client) {
     const std::string request = read_until(client, "\r\n\r\n");
-    write_all(client,
-              "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-              "Sec-WebSocket-Accept: " +
-                  std::string(as_text(accept_key(header_of(request, "Sec-WebSocket-Key")))) +
-                  "\r\n\r\n");
+    write_all(client, upgrade_answer(request));
     read_rest(client);
   });
   Client client;
@@ -568,11 +564,7 @@ TEST(Reactor, StopWithADeadlineDropsAPeerThatDoesNotAnswer) {
 TEST(Reactor, AMessageInTheSegmentOfTheUpgradeHasBothTimesOfItsReceipt) {
   ScriptedServer server([](int client) {
     const std::string request = read_until(client, "\r\n\r\n");
-    write_all(client,
-              "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-              "Sec-WebSocket-Accept: " +
-                  std::string(as_text(accept_key(header_of(request, "Sec-WebSocket-Key")))) +
-                  "\r\n\r\n\x81\x02hi");
+    write_all(client, upgrade_answer(request) + "\x81\x02hi");
     read_rest(client);
   });
   std::uint64_t ns = 0;

@@ -25,12 +25,14 @@
 namespace zenwire {
 namespace {
 
-using test::header_of;
+using test::accept_line;
+using test::kSwitching;
 using test::make_reactor;
 using test::read_rest;
 using test::read_until;
 using test::run_until;
 using test::ScriptedServer;
+using test::upgrade_answer;
 using test::write_all;
 
 struct Outcome {
@@ -83,14 +85,6 @@ Outcome outcome_of(const ConnectOptions& options,
   EXPECT_TRUE(run_until(*reactor, [&] { return outcome.ended; }));
   return outcome;
 }
-
-std::string accept_line(const std::string& request) {
-  return "Sec-WebSocket-Accept: " +
-         std::string(as_text(accept_key(header_of(request, "Sec-WebSocket-Key")))) + "\r\n";
-}
-
-const std::string kSwitching =
-    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n";
 
 // --- Options that are refused before anything is connected.
 
@@ -231,9 +225,7 @@ std::function<std::string(const std::string&)> fixed(std::string text) {
 }
 
 std::function<std::string(const std::string&)> switching(std::string extra) {
-  return [extra](const std::string& request) {
-    return kSwitching + accept_line(request) + extra + "\r\n";
-  };
+  return [extra](const std::string& request) { return upgrade_answer(request, extra); };
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -458,10 +450,9 @@ TEST_P(BadFrames, CloseTheConnectionWithTheRightCode) {
   std::string answer;
   ScriptedServer server([&](int client) {
     const std::string request = read_until(client, "\r\n\r\n");
-    write_all(
-        client,
-        kSwitching + accept_line(request) +
-            (GetParam().deflate ? "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n" : "\r\n"));
+    const char* const extensions =
+        GetParam().deflate ? "Sec-WebSocket-Extensions: permessage-deflate\r\n" : "";
+    write_all(client, upgrade_answer(request, extensions));
     write_all(client, raw({0x81, 2, 'o', 'k'}) + GetParam().bytes);
     ::shutdown(client, SHUT_WR);
     answer = read_rest(client);

@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <zenwire/codec/upgrade.hpp>
 #include <zenwire/engine/reactor.hpp>
 
 namespace zenwire::test {
@@ -149,6 +150,18 @@ inline std::string header_of(const std::string& request, const std::string& name
   if (at == std::string::npos) return {};
   const auto begin = at + name.size() + 4;
   return request.substr(begin, request.find("\r\n", begin) - begin);
+}
+
+// What every 101 begins with, and the line that proves that the request was read.
+inline const std::string kSwitching =
+    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n";
+inline std::string accept_line(const std::string& request) {
+  return "Sec-WebSocket-Accept: " +
+         std::string(as_text(accept_key(header_of(request, "Sec-WebSocket-Key")))) + "\r\n";
+}
+// The 101 that a request asks for; `extra`: more header lines, each with its end.
+inline std::string upgrade_answer(const std::string& request, const std::string& extra = {}) {
+  return kSwitching + accept_line(request) + extra + "\r\n";
 }
 
 }  // namespace zenwire::test
