@@ -73,7 +73,6 @@ RequestTable::RequestTable(const RequestTableOptions& options)
 RequestTable::~RequestTable() {
   ZW_ASSERT(waiting_ == 0);
   for (std::uint32_t i = 0; i < requests_max_; ++i) deadlines_.cancel(slots_[i].deadline);
-  for (const std::uint32_t entry : entries_) page_->release(entry);
 }
 
 void RequestTable::append(List& list, Slot& slot) noexcept {
@@ -135,23 +134,21 @@ std::uint32_t RequestTable::waiting(ConnectionId connection) const noexcept {
 
 Result<void> RequestTable::publish(TelemetryPage& page, const MethodTable& methods,
                                    std::string_view label) {
-  ZW_ASSERT(counters_->begun == 0 && page_ == nullptr);
-  page_ = &page;
-  const auto counters = page.add<RequestCounters>("requests", detail::kRequestFields);
-  if (!counters) return tl::unexpected<Error>(counters.error());
-  page.set_label(counters->entry, label);
-  entries_.push_back(counters->entry);
-  counters_ = counters->data;
+  ZW_ASSERT(counters_->begun == 0 && !published_);
+  TelemetryBlocks& blocks = published_.emplace(page);
+  auto counters =
+      blocks.keep(counters_, page.add<RequestCounters>("requests", detail::kRequestFields), label);
+  if (!counters) return counters;
   const std::size_t count = std::min<std::size_t>(methods.count(), histograms_max_);
   for (std::size_t i = 0; i < count; ++i) {
     const std::string_view method = methods.name(static_cast<MethodId>(i));
-    const auto histogram = page.add_histogram<MethodHistogram::kPrecision_bits>(
-        "round_trip",
-        {method.substr(0, telemetry::kFieldName_bytes_max), telemetry::FieldKind::ticks});
-    if (!histogram) return tl::unexpected<Error>(histogram.error());
-    page.set_label(histogram->entry, label);
-    entries_.push_back(histogram->entry);
-    histograms_[i] = histogram->data;
+    auto histogram = blocks.keep(
+        histograms_[i],
+        page.add_histogram<MethodHistogram::kPrecision_bits>(
+            "round_trip",
+            {method.substr(0, telemetry::kFieldName_bytes_max), telemetry::FieldKind::ticks}),
+        label);
+    if (!histogram) return histogram;
   }
   return {};
 }
@@ -229,9 +226,7 @@ RequestBegun RequestTable::send_with(Send send, Connection& connection, const Re
     if (const Errc limited = limiter->try_take(request.method, now_ns); limited != Errc::ok)
       return {limited, {}};
   }
-  RequestBegun begun =
-      begin(request,
-            {connection.id(), connection.counters().bytes_sent + connection.unsent_bytes(), ticks});
+  RequestBegun begun = begin(request, {connection.id(), connection.wire_end_bytes(), ticks});
   if (begun.code == Errc::ok) {
     begun.code = send();
     if (begun.code == Errc::ok) [[likely]]

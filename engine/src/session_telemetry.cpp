@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <string>
-#include <utility>
 
 #include "telemetry_fields.hpp"
 
@@ -10,55 +9,38 @@ namespace zenwire::detail {
 
 Result<SessionTelemetry> SessionTelemetry::make(TelemetryPage& page) {
   SessionTelemetry made(page);
-  made.entries_.reserve(1 + kLatencies);
-  const auto counters = page.add<SessionCounters>("session", kSessionFields);
-  if (!counters) return tl::unexpected<Error>(counters.error());
-  made.counters_ = counters->data;
-  made.entries_.push_back(counters->entry);
+  TelemetryBlock<SessionCounters> counters;
+  auto added = made.blocks_.keep(counters, page.add<SessionCounters>("session", kSessionFields));
+  if (!added) return tl::unexpected<Error>(added.error());
+  made.counters_ = counters.data;
   std::array<std::uint32_t, kLatencies> entries;
   const auto latency = page.add_histograms<MethodHistogram::kPrecision_bits, SessionLatency>(
       "session_latency", kLatencyFields, entries);
   if (!latency) return tl::unexpected<Error>(latency.error());
   made.latency_ = *latency;
-  made.entries_.insert(made.entries_.end(), entries.begin(), entries.end());
-  made.labelled_ = made.entries_.size();
+  made.blocks_.keep(entries);
   return made;
 }
 
-SessionTelemetry::SessionTelemetry(SessionTelemetry&& other) noexcept
-    : page_(std::exchange(other.page_, nullptr)),
-      counters_(other.counters_),
-      latency_(other.latency_),
-      beats_(other.beats_),
-      limiter_(other.limiter_),
-      rates_(other.rates_),
-      buckets_(std::move(other.buckets_)),
-      entries_(std::move(other.entries_)),
-      labelled_(other.labelled_) {}
-
-SessionTelemetry::~SessionTelemetry() {
-  if (page_ == nullptr) return;
-  for (const std::uint32_t entry : entries_) page_->release(entry);
-}
-
 Result<void> SessionTelemetry::publish(std::string_view label, RateLimiter* limiter) {
-  ZW_ASSERT(page_->is_shared() && beats_ == nullptr);
-  for (std::size_t i = 0; i < labelled_; ++i) page_->set_label(entries_[i], label);
-  const auto beats = page_->add<BeatNumbers>("heartbeat", kBeatFields);
-  if (!beats) return tl::unexpected<Error>(beats.error());
-  beats_ = keep(*beats, label);
-  return limiter != nullptr ? publish_limiter(label, *limiter) : Result<void>();
+  TelemetryPage& page = blocks_.page();
+  ZW_ASSERT(page.is_shared() && beats_ == nullptr);
+  for (const std::uint32_t entry : blocks_.entries()) page.set_label(entry, label);
+  auto beats = blocks_.keep(beats_, page.add<BeatNumbers>("heartbeat", kBeatFields), label);
+  if (!beats || limiter == nullptr) return beats;
+  return publish_limiter(label, *limiter);
 }
 
 Result<void> SessionTelemetry::publish_limiter(std::string_view label, RateLimiter& limiter) {
-  const auto rates = page_->add<RateLimiter::Counters>("rate_limiter", kRateFields);
-  if (!rates) return tl::unexpected<Error>(rates.error());
-  rates_ = keep(*rates, label);
+  TelemetryPage& page = blocks_.page();
+  auto rates =
+      blocks_.keep(rates_, page.add<RateLimiter::Counters>("rate_limiter", kRateFields), label);
+  if (!rates) return rates;
   for (std::size_t i = 0; i < limiter.bucket_count(); ++i) {
-    const auto bucket = page_->add<BucketNumbers>("rate_bucket", kBucketFields);
-    if (!bucket) return tl::unexpected<Error>(bucket.error());
     const std::string of = std::string(label) + " " + std::string(limiter.bucket_name(i));
-    buckets_.push_back(keep(*bucket, of));
+    BucketNumbers*& bucket = buckets_.emplace_back();
+    auto added = blocks_.keep(bucket, page.add<BucketNumbers>("rate_bucket", kBucketFields), of);
+    if (!added) return added;
   }
   limiter_ = &limiter;
   return {};

@@ -8,14 +8,13 @@
 
 #include <array>
 #include <cstdint>
-#include <span>
 #include <string_view>
 #include <vector>
 
 #include <zenwire/engine/heartbeat.hpp>
 #include <zenwire/engine/rate_limiter.hpp>
 #include <zenwire/engine/session.hpp>
-#include <zenwire/engine/telemetry_page.hpp>
+#include <zenwire/engine/telemetry_blocks.hpp>
 
 namespace zenwire::detail {
 
@@ -43,9 +42,6 @@ class SessionTelemetry {
 
   // Errors: telemetry_full.
   static Result<SessionTelemetry> make(TelemetryPage& page);
-  SessionTelemetry(SessionTelemetry&& other) noexcept;
-  SessionTelemetry& operator=(SessionTelemetry&&) = delete;
-  ~SessionTelemetry();
 
   // Under that label; blocks for beats, and for the limiter unless it is null. Errors:
   // telemetry_full.
@@ -58,26 +54,17 @@ class SessionTelemetry {
   void take(const Heartbeat& active, const Heartbeat& other, Instant_ns now_ns) noexcept;
 
  private:
-  explicit SessionTelemetry(TelemetryPage& page) noexcept : page_(&page) {}
+  explicit SessionTelemetry(TelemetryPage& page) noexcept : blocks_(page) {}
   Result<void> publish_limiter(std::string_view label, RateLimiter& limiter);
   void take_limiter(Instant_ns now_ns) noexcept;
-  // Of a block that was added: it is released with the others.
-  template <typename Counters>
-  Counters* keep(const TelemetryBlock<Counters>& block, std::string_view label) {
-    page_->set_label(block.entry, label);
-    entries_.push_back(block.entry);
-    return block.data;
-  }
 
-  TelemetryPage* page_;  // null: moved from
+  TelemetryBlocks blocks_;
   SessionCounters* counters_ = nullptr;
   SessionLatency* latency_ = nullptr;
   BeatNumbers* beats_ = nullptr;
   RateLimiter* limiter_ = nullptr;
   RateLimiter::Counters* rates_ = nullptr;
   std::vector<BucketNumbers*> buckets_;
-  std::vector<std::uint32_t> entries_;
-  std::size_t labelled_ = 0;  // of the entries, the first: counters and latencies
 };
 
 }  // namespace zenwire::detail

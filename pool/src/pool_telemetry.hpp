@@ -9,36 +9,12 @@
 #include <vector>
 
 #include <zenwire/engine/queue_telemetry.hpp>
-#include <zenwire/engine/telemetry_page.hpp>
+#include <zenwire/engine/telemetry_blocks.hpp>
 #include <zenwire/pool/arbitration.hpp>
 #include <zenwire/pool/lines.hpp>
 #include <zenwire/pool/pool.hpp>
 
 namespace zenwire::detail {
-
-// Blocks of a page that are released together.
-class OwnedBlocks {
- public:
-  explicit OwnedBlocks(TelemetryPage& page) noexcept : page_(page) {}
-  OwnedBlocks(const OwnedBlocks&) = delete;
-  OwnedBlocks& operator=(const OwnedBlocks&) = delete;
-  ~OwnedBlocks() {
-    for (const std::uint32_t entry : entries_) page_.release(entry);
-  }
-  [[nodiscard]] TelemetryPage& page() noexcept { return page_; }
-  // Errors: those of `block`.
-  template <typename Counters>
-  Result<void> keep(TelemetryBlock<Counters>& to, Result<TelemetryBlock<Counters>> block) {
-    if (!block) return tl::unexpected<Error>(block.error());
-    to = *block;
-    entries_.push_back(to.entry);
-    return {};
-  }
-
- private:
-  TelemetryPage& page_;
-  std::vector<std::uint32_t> entries_;
-};
 
 struct ArbitrationNumbers {
   std::uint64_t delivered = 0;
@@ -66,7 +42,7 @@ class ArbitrationTelemetry {
   void take(std::uint64_t now_ns) noexcept;
 
   const Arbitration& of_;
-  OwnedBlocks blocks_;
+  TelemetryBlocks blocks_;
   TelemetryBlock<ArbitrationNumbers> whole_;
   TelemetryBlock<QueueCounters> queue_;
   std::array<TelemetryBlock<ArbitratedLineNumbers>, SequenceGate::kMembers_max> lines_;
@@ -104,7 +80,7 @@ class LinesTelemetry {
 
   const Lines& of_;
   const Pool* pool_;
-  OwnedBlocks blocks_;
+  TelemetryBlocks blocks_;
   TelemetryBlock<LinesCounters> lines_;
   TelemetryBlock<PoolCounters> whole_;
   std::vector<TelemetryBlock<MemberNumbers>> members_;

@@ -56,8 +56,7 @@ Link SessionMember::link() noexcept {
 }
 
 LinkProgress SessionMember::of(const Connection& connection) noexcept {
-  const std::uint64_t written = connection.counters().bytes_sent;
-  return {written + connection.unsent_bytes(), written};
+  return {connection.wire_end_bytes(), connection.counters().bytes_sent};
 }
 
 LinkProgress SessionMember::progress() const noexcept {

@@ -23,6 +23,7 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -37,7 +38,7 @@
 #include <zenwire/engine/io.hpp>
 #include <zenwire/engine/method_table.hpp>
 #include <zenwire/engine/rate_limiter.hpp>
-#include <zenwire/engine/telemetry_page.hpp>
+#include <zenwire/engine/telemetry_blocks.hpp>
 #include <zenwire/engine/timer_queue.hpp>
 
 namespace zenwire {
@@ -135,7 +136,7 @@ struct Request {
 // Where and when a request is sent.
 struct RequestStart {
   ConnectionId connection;
-  // Bytes of the connection's stream before the request's first: bytes_sent + unsent_bytes().
+  // Bytes of the connection's stream before the request's first: Connection::wire_end_bytes().
   std::uint64_t stream_bytes = 0;
   std::uint64_t ticks = 0;  // of the counter that stamps received messages
 };
@@ -318,8 +319,7 @@ class RequestTable {
   std::uint32_t waiting_ = 0;
   RequestCounters own_counters_;
   RequestCounters* counters_ = &own_counters_;
-  TelemetryPage* page_ = nullptr;
-  std::vector<std::uint32_t> entries_;  // in the page
+  std::optional<TelemetryBlocks> published_;
 };
 
 }  // namespace zenwire

@@ -44,8 +44,7 @@ struct Link {
             },
             [](const void* linked) noexcept {
               const auto& from = *static_cast<const Connection*>(linked);
-              const std::uint64_t written = from.counters().bytes_sent;
-              return LinkProgress{written + from.unsent_bytes(), written};
+              return LinkProgress{from.wire_end_bytes(), from.counters().bytes_sent};
             },
             &connection};
   }
