@@ -2,17 +2,11 @@
 #include <cstring>
 #include <limits>
 
+#include <zenwire/base/sanitizers.hpp>
 #include <zenwire/base/want_of_memory.hpp>
 #include <zenwire/engine/buffer_pool.hpp>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define ZW_ADDRESS_SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define ZW_ADDRESS_SANITIZER 1
-#endif
-#endif
-#ifdef ZW_ADDRESS_SANITIZER
+#if ZW_ADDRESS_SANITIZER
 #include <sanitizer/asan_interface.h>
 #endif
 
@@ -28,13 +22,13 @@ void forbid([[maybe_unused]] std::byte* buffer, [[maybe_unused]] std::size_t byt
 #ifndef NDEBUG
   std::memset(buffer, kPoison, std::min(bytes, kPoison_bytes_max));
 #endif
-#ifdef ZW_ADDRESS_SANITIZER
+#if ZW_ADDRESS_SANITIZER
   __asan_poison_memory_region(buffer, bytes);
 #endif
 }
 
 void allow([[maybe_unused]] std::byte* buffer, [[maybe_unused]] std::size_t bytes) noexcept {
-#ifdef ZW_ADDRESS_SANITIZER
+#if ZW_ADDRESS_SANITIZER
   __asan_unpoison_memory_region(buffer, bytes);
 #endif
 }
@@ -68,7 +62,7 @@ BufferPool::BufferPool(MappedMemory memory, std::size_t buffer_bytes, std::uint3
   statistics_.buffers = buffers;
   for (std::uint32_t index = 0; index < buffers; ++index) {
     home_[index] = buffers - 1 - index;
-#ifdef ZW_ADDRESS_SANITIZER
+#if ZW_ADDRESS_SANITIZER
     __asan_poison_memory_region(at(index), stride_bytes(buffer_bytes_));
 #endif
   }

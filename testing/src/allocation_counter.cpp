@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <zenwire/base/sanitizers.hpp>
 #include <zenwire/testing/allocation.hpp>
 
 namespace {
@@ -21,16 +22,7 @@ extern "C" std::uint64_t zenwire_testing_allocations() noexcept {
   return allocations;
 }
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define ZENWIRE_SANITIZED 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define ZENWIRE_SANITIZED 1
-#endif
-
-#if defined(ZENWIRE_SANITIZED)
+#if ZW_ADDRESS_SANITIZER || ZW_THREAD_SANITIZER
 // The sanitizers have allocators of their own, which must not be taken from them: they tell of what
 // they give, of malloc's family and of operator new, but not of mmap.
 // sanitizer/allocator_interface.h, which g++ does not bring.

@@ -8,9 +8,8 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include <zenwire/base/sanitizers.hpp>
 #include <zenwire/engine/buffer_pool.hpp>
-
-#include "sanitized.hpp"
 
 namespace zenwire {
 namespace {
@@ -111,7 +110,7 @@ TEST(BufferPoolDeath, AssertsOnWhatItDidNotLease) {
   pool->give_back(buffer);
 }
 
-#if defined(ZENWIRE_ADDRESS_SANITIZED)
+#if ZW_ADDRESS_SANITIZER
 TEST(BufferPoolDeath, ForbidsTouchingABufferThatIsHome) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   const auto pool = make_pool(100, 2);

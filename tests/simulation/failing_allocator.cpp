@@ -10,7 +10,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "sanitized.hpp"
+#include <zenwire/base/sanitizers.hpp>
+
 #include "side.hpp"
 
 namespace zenwire::simulation {
@@ -64,7 +65,7 @@ using zenwire::simulation::FailedAllocation;
 using zenwire::simulation::fails;
 using zenwire::simulation::held;
 
-#if defined(ZENWIRE_SANITIZED)
+#if ZW_ADDRESS_SANITIZER || ZW_THREAD_SANITIZER
 namespace {
 void* __libc_malloc(std::size_t bytes) {
   return std::malloc(bytes);
