@@ -15,9 +15,10 @@
 #include <linux/net_tstamp.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include <zenwire/base/bytes.hpp>
+
+#include "clock.hpp"
 
 namespace zenwire::detail {
 
@@ -38,8 +39,7 @@ class StampedReceive {
   [[nodiscard]] std::uint64_t kernel_ns() noexcept {
     scm_timestamping stamps{};
     if (!find(SOL_SOCKET, SCM_TIMESTAMPING, stamps)) return 0;
-    return static_cast<std::uint64_t>(stamps.ts[0].tv_sec) * 1'000'000'000 +
-           static_cast<std::uint64_t>(stamps.ts[0].tv_nsec);
+    return nanoseconds(stamps.ts[0]);
   }
   // Of the error queue: the number of the byte that the stamp is of.
   [[nodiscard]] std::uint32_t last_byte() noexcept {

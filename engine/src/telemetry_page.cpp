@@ -3,7 +3,6 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
-#include <ctime>
 #include <system_error>
 
 #include <fcntl.h>
@@ -15,6 +14,8 @@
 #include <zenwire/base/want_of_memory.hpp>
 #include <zenwire/engine/io.hpp>
 #include <zenwire/engine/telemetry_page.hpp>
+
+#include "clock.hpp"
 
 namespace zenwire {
 namespace {
@@ -30,13 +31,6 @@ constexpr std::uint32_t kNone = ~std::uint32_t{0};
 constexpr std::size_t round_up(std::size_t bytes) noexcept {
   return (bytes + telemetry::kBlockAlignment_bytes - 1) / telemetry::kBlockAlignment_bytes *
          telemetry::kBlockAlignment_bytes;
-}
-
-std::uint64_t read_clock(clockid_t clock) noexcept {
-  timespec now{};
-  clock_gettime(clock, &now);
-  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
-         static_cast<std::uint64_t>(now.tv_nsec);
 }
 
 // The rest of the array is zero already.
@@ -148,8 +142,8 @@ void TelemetryPage::write_header(const TelemetryOptions& options, std::size_t pa
   header_->fields_max = options.fields_max;
   header_->fields_offset = sizeof(PageHeader) + options.entries_max * sizeof(PageEntry);
   header_->pid = static_cast<std::uint64_t>(::getpid());
-  header_->started_wall_ns = read_clock(CLOCK_REALTIME);
-  header_->started_monotonic_ns = read_clock(CLOCK_MONOTONIC);
+  header_->started_wall_ns = detail::clock_ns(CLOCK_REALTIME);
+  header_->started_monotonic_ns = detail::clock_ns(CLOCK_MONOTONIC);
   header_->started_ticks = TickSource().now();
   write_text(header_->name, options.name);
   entries_ = std::launder(reinterpret_cast<PageEntry*>(base_ + header_->entries_offset));

@@ -4,7 +4,6 @@
 #include <cerrno>
 #include <cmath>
 #include <cstring>
-#include <ctime>
 #include <filesystem>
 #include <optional>
 #include <utility>
@@ -17,6 +16,8 @@
 
 #include <zenwire/engine/io.hpp>
 #include <zenwire/engine/telemetry_reader.hpp>
+
+#include "clock.hpp"
 
 namespace zenwire {
 namespace {
@@ -48,13 +49,6 @@ std::uint32_t load_acquire(const std::uint32_t& from) noexcept {
 template <std::size_t Bytes>
 std::string_view text_of(const char (&from)[Bytes]) noexcept {
   return {from, strnlen(from, Bytes)};
-}
-
-std::uint64_t monotonic_ns() noexcept {
-  timespec now{};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
-         static_cast<std::uint64_t>(now.tv_nsec);
 }
 
 tl::unexpected<Error> malformed(std::string_view why) {
@@ -281,14 +275,14 @@ bool TelemetryReader::is_writer_alive() const noexcept {
 double TelemetryReader::ticks_per_ns() const noexcept {
   std::uint64_t from_ns = header().started_monotonic_ns;
   std::uint64_t from_ticks = header().started_ticks;
-  if (monotonic_ns() - from_ns < kRateSpan_ns) {
-    from_ns = monotonic_ns();
+  if (detail::clock_ns(CLOCK_MONOTONIC) - from_ns < kRateSpan_ns) {
+    from_ns = detail::clock_ns(CLOCK_MONOTONIC);
     from_ticks = TickSource().now();
     const timespec span{0, static_cast<long>(kRateSpan_ns)};
     ::nanosleep(&span, nullptr);
   }
   return static_cast<double>(TickSource().now() - from_ticks) /
-         static_cast<double>(monotonic_ns() - from_ns);
+         static_cast<double>(detail::clock_ns(CLOCK_MONOTONIC) - from_ns);
 }
 
 std::vector<EntryReading> TelemetryReader::read() const {

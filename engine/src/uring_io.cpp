@@ -19,6 +19,7 @@
 #include <zenwire/base/want_of_memory.hpp>
 #include <zenwire/engine/uring_io.hpp>
 
+#include "clock.hpp"
 #include "resolver.hpp"
 #include "stamped_receive.hpp"
 
@@ -33,13 +34,6 @@ static_assert(kPollEnded == (POLLRDHUP | POLLHUP | POLLERR));
 
 std::ptrdiff_t result_or_errno(ssize_t result) noexcept {
   return result >= 0 ? result : -errno;
-}
-
-Instant_ns clock_ns(clockid_t clock) noexcept {
-  timespec time{};
-  ::clock_gettime(clock, &time);
-  return static_cast<Instant_ns>(time.tv_sec) * 1'000'000'000 +
-         static_cast<Instant_ns>(time.tv_nsec);
 }
 
 // kernel.io_uring_disabled: 0 open, 1 for a group only, 2 closed; -1 where the kernel is older than
@@ -432,10 +426,10 @@ Address UringIo::remote_address(Socket socket) const noexcept {
 // --- Time and chance.
 
 Instant_ns UringIo::now() noexcept {
-  return clock_ns(CLOCK_MONOTONIC);
+  return detail::clock_ns(CLOCK_MONOTONIC);
 }
 std::uint64_t UringIo::wall_ns() noexcept {
-  return clock_ns(CLOCK_REALTIME);
+  return detail::clock_ns(CLOCK_REALTIME);
 }
 
 void UringIo::random(MutableBytes bytes) noexcept {
