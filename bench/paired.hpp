@@ -9,21 +9,13 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <ctime>
 #include <utility>
 #include <vector>
 
 #include "latency/ratio.hpp"
+#include "peers/clock.hpp"
 
 namespace zenwire::bench {
-
-// The calling thread's own processor time, which others on the machine do not add to.
-inline std::uint64_t thread_ns() noexcept {
-  timespec now{};
-  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
-         static_cast<std::uint64_t>(now.tv_nsec);
-}
 
 struct Pair {
   double first = 0;

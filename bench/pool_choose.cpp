@@ -7,10 +7,11 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <ctime>
 #include <memory>
 
 #include <zenwire/pool/pool.hpp>
+
+#include "peers/clock.hpp"
 
 namespace {
 
@@ -19,13 +20,6 @@ using namespace zenwire;
 Link sink() noexcept {
   return {[](void*, Opcode, Bytes) noexcept { return Errc::ok; },
           [](const void*) noexcept { return LinkProgress{}; }, nullptr};
-}
-
-std::uint64_t now_ns() noexcept {
-  timespec now{};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
-         static_cast<std::uint64_t>(now.tv_nsec);
 }
 
 }  // namespace
@@ -44,9 +38,10 @@ int main(int count, char** values) {
     pool->observe_round_trip(member, 1'000'000 + (member * 7919) % 1009 * 1000, 1);
   }
   MemberIndex sum = 0;
-  const std::uint64_t began_ns = now_ns();
+  const std::uint64_t began_ns = bench::clock_ns();
   for (std::uint64_t i = 0; i < decisions; ++i) sum += pool->choose();
-  const double each = static_cast<double>(now_ns() - began_ns) / static_cast<double>(decisions);
+  const double each =
+      static_cast<double>(bench::clock_ns() - began_ns) / static_cast<double>(decisions);
   std::printf("%u members: %.1f ns a decision (%u)\n", members, each, sum);
   return 0;
 }

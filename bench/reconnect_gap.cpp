@@ -10,7 +10,6 @@
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
-#include <ctime>
 #include <memory>
 #include <string>
 #include <thread>
@@ -19,20 +18,16 @@
 #include <zenwire/engine/histogram.hpp>
 #include <zenwire/engine/session.hpp>
 
+#include "peers/clock.hpp"
+
 namespace {
 
 using namespace zenwire;
+using bench::thread_ns;
 
 constexpr std::uint64_t kReconnects = 100;
 constexpr std::uint64_t kHotMessages = 20'000;  // of a round, at least
 constexpr Instant_ns kEvery_ns = 20'000;
-
-std::uint64_t thread_ns() noexcept {
-  timespec time{};
-  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 +
-         static_cast<std::uint64_t>(time.tv_nsec);
-}
 
 void quiet(void*, std::string_view) noexcept {}
 

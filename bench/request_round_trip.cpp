@@ -11,7 +11,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <ctime>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -46,13 +45,6 @@ static_assert(kRequest.substr(kIdOffset, kId_digits) == "1000000");
 static_assert(kAnswer.substr(kIdOffset, kId_digits) == "1000000");
 
 enum class Mode : std::uint8_t { bare, correlated };
-
-std::uint64_t now_ns() noexcept {
-  timespec now{};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
-         static_cast<std::uint64_t>(now.tv_nsec);
-}
 
 void write_id(char* at, std::int64_t id) noexcept {
   for (std::size_t i = kId_digits; i > 0; --i, id /= 10)
@@ -94,13 +86,13 @@ class RoundTrips {
   // Nanoseconds for `count` of them, one after the other.
   std::uint64_t run(Mode mode, std::size_t count) {
     mode_ = mode;
-    const std::uint64_t began_ns = now_ns();
+    const std::uint64_t began_ns = clock_ns();
     for (std::size_t i = 0; i < count; ++i) {
       answered_ = false;
       send();
       while (!answered_) reactor_->poll();
     }
-    return now_ns() - began_ns;
+    return clock_ns() - began_ns;
   }
 
  private:

@@ -41,24 +41,27 @@ int run_floor(const ClientOptions& options, Measurement& measurement) {
   return leave_in(measurement, client.run());
 }
 
-int run_zenwire(const ClientOptions& options, Measurement& measurement) {
+// `marks`: of the engine's stages, or null.
+int run_ours(const ClientOptions& options, Measurement& measurement, LatencyRecorder* marks) {
   ZenwireClient client(options);
+  if (marks != nullptr) client.mark_into(*marks);
   const bool whole = client.measure();
   const int code = leave_in(measurement, client.run());
   return whole ? code : 1;
 }
 
+int run_zenwire(const ClientOptions& options, Measurement& measurement) {
+  return run_ours(options, measurement, nullptr);
+}
+
 int run_marked(const ClientOptions& options, Measurement& measurement) {
   const TickRate rate;
   const auto marks = std::make_unique<LatencyRecorder>();
-  ZenwireClient client(options);
-  client.mark_into(*marks);
-  const bool whole = client.measure();
+  const int code = run_ours(options, measurement, marks.get());
   for (std::size_t i = 0; i < kStages; ++i) {
     marks->to_nanoseconds(static_cast<Stage>(i), rate.ticks_per_ns(), measurement.stages[i]);
   }
-  const int code = leave_in(measurement, client.run());
-  return whole ? code : 1;
+  return code;
 }
 
 // --- The rounds.
@@ -82,6 +85,9 @@ class StageBench {
   void make_ratios();
   Result<void> judge();
   Result<LimitVerdict> judge(const StageLimit& limit);
+  [[nodiscard]] std::string why_no_rounds() const {
+    return result_.skipped.empty() ? "interrupted" : result_.skipped;
+  }
   [[nodiscard]] LimitVerdict judge_steady(LimitVerdict verdict,
                                           std::uint64_t ClientFigures::*count) const;
   [[nodiscard]] static LimitVerdict settled(LimitVerdict verdict, double value);
@@ -268,7 +274,7 @@ Result<LimitVerdict> StageBench::judge(const StageLimit& limit) {
     default: break;
   }
   if (!result_.ratios[index]) {
-    verdict.why = result_.skipped.empty() ? "interrupted" : result_.skipped;
+    verdict.why = why_no_rounds();
     return verdict;
   }
   verdict.measured = *result_.ratios[index];
@@ -281,7 +287,7 @@ Result<LimitVerdict> StageBench::judge(const StageLimit& limit) {
 LimitVerdict StageBench::judge_steady(LimitVerdict verdict,
                                       std::uint64_t ClientFigures::*count) const {
   if (result_.rounds == 0) {
-    verdict.why = result_.skipped.empty() ? "interrupted" : result_.skipped;
+    verdict.why = why_no_rounds();
     return verdict;
   }
   const ClientFigures& total = result_.end(End::zenwire).total;

@@ -6,25 +6,19 @@
 // Thread: the client's. Cost per message: an increment and a compare; with a latency also
 // Histogram::record(). Percentiles are within 1/1024, so that they cost the same for any count.
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
 
 #include <sys/resource.h>
-#include <time.h>
 
 #include <zenwire/engine/histogram.hpp>
 
 #include "client_options.hpp"
+#include "clock.hpp"
 
 namespace zenwire::bench {
-
-inline std::uint64_t clock_ns() noexcept {
-  timespec time{};
-  ::clock_gettime(CLOCK_MONOTONIC, &time);
-  return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 +
-         static_cast<std::uint64_t>(time.tv_nsec);
-}
 
 // What a run measured, as numbers alone: it may lie in memory that two processes share.
 struct ClientFigures {
@@ -72,6 +66,11 @@ class ClientRun {
   bool received(bool right, std::uint64_t latency_ns, std::uint64_t corrected_ns) noexcept {
     if (counting_) corrected_->record(corrected_ns);
     return received(right, latency_ns);
+  }
+  // The same, of a message of somebody else's stream.
+  bool arrived(bool right, std::uint64_t now_ns, std::uint64_t sent_ns,
+               std::uint64_t due_ns) noexcept {
+    return received(right, now_ns - std::min(now_ns, sent_ns), now_ns - std::min(now_ns, due_ns));
   }
   [[nodiscard]] bool complete() const noexcept { return received_ >= options_.total(); }
   [[nodiscard]] std::uint64_t messages() const noexcept { return received_; }

@@ -170,8 +170,7 @@ bool FloorClient::wants_more(const Stream& stream) const noexcept {
 
 void FloorClient::count(Stream& stream, const char* text, std::uint64_t now_ns) noexcept {
   const std::uint64_t sent_ns = time_of(text);
-  const std::uint64_t due_ns = stream.schedule.due_ns(sent_ns);
-  run_.received(true, now_ns - std::min(now_ns, sent_ns), now_ns - std::min(now_ns, due_ns));
+  run_.arrived(true, now_ns, sent_ns, stream.schedule.due_ns(sent_ns));
 }
 
 void FloorClient::answer(Stream& stream, const char* text) {

@@ -207,13 +207,15 @@ void ZenwireClient::on_sunk(Connection& connection, const Message& message) noex
 }
 
 void ZenwireClient::on_tick(Connection& connection, const Message& message) noexcept {
+  if (!take_tick(*static_cast<Stream*>(connection.context), message.text())) end({});
+}
+
+// False: it was the last.
+inline bool ZenwireClient::take_tick(Stream& stream, std::string_view text) noexcept {
   const std::uint64_t now_ns = clock_ns();
-  auto& stream = *static_cast<Stream*>(connection.context);
   std::uint64_t sent_ns = 0;
-  const bool right = stream.expected.take_timed(message.text(), sent_ns);
-  const std::uint64_t due_ns = stream.schedule.due_ns(sent_ns);
-  if (!run_.received(right, now_ns - std::min(now_ns, sent_ns), now_ns - std::min(now_ns, due_ns)))
-    end({});
+  const bool right = stream.expected.take_timed(text, sent_ns);
+  return run_.arrived(right, now_ns, sent_ns, stream.schedule.due_ns(sent_ns));
 }
 
 // The order first, and then what is counted of its tick. The server measures.
@@ -237,22 +239,11 @@ void ZenwireClient::on_order_tick(Connection& connection, const Message& message
 bool ZenwireClient::take_queued() noexcept {
   const MessageView view = queue_->try_read();
   if (!view) return false;
-  if (is_message(view.header().kind)) on_queued(view.header(), as_text(view.payload()));
+  const bool last = is_message(view.header().kind) &&
+                    !take_tick(streams_[view.header().session], as_text(view.payload()));
+  if (last && run_.complete()) strategy_->finish();
   queue_->release();
   return true;
-}
-
-void ZenwireClient::on_queued(const MessageHeader& header, std::string_view text) noexcept {
-  const std::uint64_t now_ns = clock_ns();
-  Stream& stream = streams_[header.session];
-  std::uint64_t sent_ns = 0;
-  const bool right = stream.expected.take_timed(text, sent_ns);
-  const std::uint64_t due_ns = stream.schedule.due_ns(sent_ns);
-  if (!run_.received(right, now_ns - std::min(now_ns, sent_ns),
-                     now_ns - std::min(now_ns, due_ns)) &&
-      run_.complete()) {
-    strategy_->finish();
-  }
 }
 
 void ZenwireClient::on_closed(Connection&, const Closed& closed) noexcept {

@@ -62,9 +62,9 @@ class ZenwireClient {
   [[nodiscard]] bool is_echo(std::string_view text) const noexcept;
   void on_sunk(Connection& connection, const Message& message) noexcept;
   void on_tick(Connection& connection, const Message& message) noexcept;
+  bool take_tick(Stream& stream, std::string_view text) noexcept;
   void on_order_tick(Connection& connection, const Message& message) noexcept;
   [[nodiscard]] bool take_queued() noexcept;
-  void on_queued(const MessageHeader& header, std::string_view text) noexcept;
   void on_closed(Connection& connection, const Closed& closed) noexcept;
   void on_failed(Connection& connection, const OpenFailure& failure) noexcept;
 

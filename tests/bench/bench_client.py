@@ -1,7 +1,12 @@
 """What the tests of benchmark clients share: our server, a client's command line, and the line that it prints."""
 
 import json
+import pathlib
 import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools/lib"))
+import client_counts  # noqa: E402
 
 TIMEOUT_S = 120
 
@@ -12,20 +17,14 @@ LATENCY = ["min_ns", "mean_ns", "p50_ns", "p90_ns", "p99_ns", "p999_ns", "max_ns
 MODES = (("echo", []), ("sink", ["--batch", "7"]), ("oneway", ["--rate", "20000"]))
 
 
-class BenchServer:
-    """Our server, for as long as the block lasts."""
+class BenchServer(client_counts.ServerProcess):
+    """Our server, for as long as the block lasts; it must end well."""
 
     def __init__(self, server, *options):
-        self.command = [server, "--wait", "block", *options]
+        super().__init__([server, "--wait", "block", *options])
 
-    def __enter__(self):
-        self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, text=True)
-        self.port = int(self.process.stdout.readline())
-        return self
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        self.process.communicate(timeout=TIMEOUT_S)
+    def __exit__(self, *error):
+        super().__exit__(*error)
         assert self.process.returncode == 0, self.process.returncode
 
 

@@ -17,15 +17,11 @@ class CountError(Exception):
     """A client, or what counts it, ended with an error."""
 
 
-class Server:
-    """The benchmark server, for as long as the block lasts."""
+class ServerProcess:
+    """The benchmark server, by its command line, for as long as the block lasts."""
 
-    def __init__(self, programs, tls, *options):
-        self.folder = tempfile.TemporaryDirectory()
-        self.ca = str(pathlib.Path(self.folder.name, "ca.pem"))
-        self.tls = ["--tls", "--ca", self.ca] if tls else []
-        self.command = [str(programs / "server"), *(options or ("--wait", "block"))]
-        self.command += ["--tls", "--ca-out", self.ca] if tls else []
+    def __init__(self, command):
+        self.command = command
 
     def __enter__(self):
         self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, text=True)
@@ -34,7 +30,21 @@ class Server:
 
     def __exit__(self, *_):
         self.process.terminate()
-        self.process.wait(timeout=TIMEOUT_S)
+        self.process.communicate(timeout=TIMEOUT_S)
+
+
+class Server(ServerProcess):
+    """The same with a certificate of its own, and what a client of it is told."""
+
+    def __init__(self, programs, tls, *options):
+        self.folder = tempfile.TemporaryDirectory()
+        self.ca = str(pathlib.Path(self.folder.name, "ca.pem"))
+        self.tls = ["--tls", "--ca", self.ca] if tls else []
+        command = [str(programs / "server"), *(options or ("--wait", "block"))]
+        super().__init__(command + (["--tls", "--ca-out", self.ca] if tls else []))
+
+    def __exit__(self, *error):
+        super().__exit__(*error)
         self.folder.cleanup()
 
     def client_options(self, mode, *options):
