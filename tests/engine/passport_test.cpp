@@ -27,8 +27,10 @@ std::uint64_t wall_ns() {
       std::chrono::nanoseconds(std::chrono::system_clock::now().time_since_epoch()).count());
 }
 
-MockServer started(bool tls) {
-  return MockServer::start({.tls = tls}).value();
+MockServer echoing(bool tls) {
+  MockServer server = MockServer::start({.tls = tls}).value();
+  server.on_message(MockServer::echo());
+  return server;
 }
 
 struct Way {
@@ -69,6 +71,9 @@ class Client {
   template <typename Done>
   [[nodiscard]] bool run_until(Done&& done) {
     return test::run_until(*reactor_, done);
+  }
+  [[nodiscard]] bool wait_for_open() {
+    return run_until([&] { return connection != nullptr; });
   }
   // Sends `text` and has its echo. The number of wire bytes that it ends at.
   std::uint64_t exchange(std::string_view text) {
@@ -111,10 +116,9 @@ class Client {
 TEST(Passport, a_message_has_the_kernels_stamp_before_ours) {
   for (const Way& way : kWays) {
     SCOPED_TRACE(way.name);
-    MockServer server = started(way.tls);
-    server.on_message(MockServer::echo());
+    MockServer server = echoing(way.tls);
     Client client(server, way);
-    ASSERT_TRUE(client.run_until([&] { return client.connection != nullptr; }));
+    ASSERT_TRUE(client.wait_for_open());
     client.exchange_until_stamped();
     const std::uint64_t sent_ns = wall_ns();
     client.exchange("now");
@@ -131,10 +135,9 @@ TEST(Passport, a_message_has_the_kernels_stamp_before_ours) {
 TEST(Passport, all_that_was_sent_is_said_to_have_left) {
   for (const Way& way : kWays) {
     SCOPED_TRACE(way.name);
-    MockServer server = started(way.tls);
-    server.on_message(MockServer::echo());
+    MockServer server = echoing(way.tls);
     Client client(server, way);
-    ASSERT_TRUE(client.run_until([&] { return client.connection != nullptr; }));
+    ASSERT_TRUE(client.wait_for_open());
     for (int i = 0; i < 100; ++i) {
       const std::uint64_t began_ns = wall_ns();
       const std::uint64_t end_bytes = client.exchange("an order");
@@ -153,9 +156,9 @@ TEST(Passport, all_that_was_sent_is_said_to_have_left) {
 TEST(Passport, the_end_is_seen_beside_stamps) {
   for (const Way& way : kWays) {
     SCOPED_TRACE(way.name);
-    MockServer server = started(way.tls);
+    MockServer server = MockServer::start({.tls = way.tls}).value();
     Client client(server, way);
-    ASSERT_TRUE(client.run_until([&] { return client.connection != nullptr; }));
+    ASSERT_TRUE(client.wait_for_open());
     for (int i = 0; i < 100; ++i) EXPECT_EQ(client.connection->send_text("gone soon"), Errc::ok);
     server.simulate_disconnect(testing::Disconnect::reset());
     EXPECT_TRUE(client.run_until([&] { return client.ended; }));
@@ -164,10 +167,9 @@ TEST(Passport, the_end_is_seen_beside_stamps) {
 
 // It has come when its last byte has.
 TEST(Passport, a_message_in_two_segments_has_the_stamp_of_the_second) {
-  MockServer server = started(false);
-  server.on_message(MockServer::echo());
+  MockServer server = echoing(false);
   Client client(server, kWays[0]);
-  ASSERT_TRUE(client.run_until([&] { return client.connection != nullptr; }));
+  ASSERT_TRUE(client.wait_for_open());
   client.exchange_until_stamped();
   const std::size_t before = client.passports.size();
   const std::uint64_t bytes_before = client.connection->counters().bytes_received;
@@ -182,10 +184,9 @@ TEST(Passport, a_message_in_two_segments_has_the_stamp_of_the_second) {
 }
 
 TEST(Passport, nobody_who_did_not_ask_has_one) {
-  MockServer server = started(false);
-  server.on_message(MockServer::echo());
+  MockServer server = echoing(false);
   Client client(server, kWays[0], false);
-  ASSERT_TRUE(client.run_until([&] { return client.connection != nullptr; }));
+  ASSERT_TRUE(client.wait_for_open());
   for (int i = 0; i < 100; ++i) client.exchange("hello");
   for (const Passport& passport : client.passports) {
     EXPECT_EQ(passport.kernel_ns, 0u);
@@ -197,10 +198,9 @@ TEST(Passport, nobody_who_did_not_ask_has_one) {
 // What a clock of the kernel said cannot be said again.
 TEST(Passport, there_are_no_stamps_beside_a_journal) {
   const test::TemporaryDirectory directory;
-  MockServer server = started(false);
-  server.on_message(MockServer::echo());
+  MockServer server = echoing(false);
   Client client(server, kWays[0], true, directory.path() + "/reactor.journal");
-  ASSERT_TRUE(client.run_until([&] { return client.connection != nullptr; }));
+  ASSERT_TRUE(client.wait_for_open());
   for (int i = 0; i < 100; ++i) client.exchange("hello");
   for (const Passport& passport : client.passports) EXPECT_EQ(passport.kernel_ns, 0u);
   EXPECT_TRUE(client.transmitted.empty());

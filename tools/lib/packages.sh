@@ -49,6 +49,7 @@ ci   gcovr                gcovr
 ci   git                  git
 ci   valgrind             valgrind
 ci   clang-16             clang++-16
+ci   llvm-16              /usr/lib/llvm-16/bin/llvm-symbolizer
 ci   libclang-rt-16-dev   /usr/lib/llvm-16/lib/clang/16/lib/linux/libclang_rt.fuzzer-x86_64.a
 ci   clang-format-14      clang-format-14
 bench valgrind            valgrind
