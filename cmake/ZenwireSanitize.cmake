@@ -11,6 +11,12 @@ if(ZENWIRE_SANITIZE)
   if(ZENWIRE_SANITIZE MATCHES thread AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     add_compile_options(-Wno-tsan)
   endif()
+  # Half of what an object costs to compile is the headers that all of them include. Only here: what users build is
+  # compiled file by file, so that no file leans on what another includes.
+  set(CMAKE_UNITY_BUILD ON)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-Wno-subobject-linkage>)  # a file's own types in its own class
+  endif()
 endif()
 if(ZENWIRE_COVERAGE)
   add_compile_options(--coverage -O0)

@@ -2,7 +2,8 @@
 #
 # One GoogleTest program, run as one ctest entry: starting a program per case costs more than most cases. Its main() is
 # tests/support/main.cpp, which exits with 77 when tests were skipped for want of captures (tests/support/captures.hpp).
-set(zenwire_test_environment ZENWIRE_SOURCE_DIR=${PROJECT_SOURCE_DIR} ZENWIRE_BINARY_DIR=${PROJECT_BINARY_DIR})
+set(zenwire_test_environment ZENWIRE_SOURCE_DIR=${PROJECT_SOURCE_DIR} ZENWIRE_BINARY_DIR=${PROJECT_BINARY_DIR}
+  ZENWIRE_SANITIZE=${ZENWIRE_SANITIZE})
 add_library(zenwire_test_main OBJECT ${PROJECT_SOURCE_DIR}/tests/support/main.cpp)
 target_link_libraries(zenwire_test_main PUBLIC GTest::gtest PRIVATE zenwire_warnings)
 target_compile_features(zenwire_test_main PUBLIC cxx_std_20)
@@ -19,6 +20,9 @@ endif()
 
 # Optimised in earnest a test takes twice as long to compile, and tests no more: the product is.
 target_compile_options(zenwire_test_main PUBLIC $<$<CONFIG:Release>:-O1>)
+
+# Files of one program may have helpers of one name (CMAKE_UNITY_BUILD in ZenwireSanitize.cmake).
+set(CMAKE_UNITY_BUILD OFF)
 
 # What nearly every test includes, parsed once.
 target_precompile_headers(zenwire_test_main PRIVATE <gtest/gtest.h> <rapidcheck/gtest.h>)

@@ -17,7 +17,7 @@
 namespace zenwire::tools {
 namespace {
 
-constexpr std::string_view kName = "autobahn";
+constexpr std::string_view kAutobahnName = "autobahn";
 
 struct AutobahnFlags {
   ClientFlags client;
@@ -88,7 +88,7 @@ class AutobahnRun {
         base_(options_.url.substr(0, options_.url.find_last_not_of('/') + 1)),
         reactor_(reactor),
         echo_(reactor),
-        progress_(kName) {}
+        progress_(kAutobahnName) {}
 
   Result<void> start() { return connect("/getCaseCount"); }
   [[nodiscard]] bool finished() const noexcept { return phase_ == Phase::done; }
@@ -159,7 +159,7 @@ void AutobahnRun::on_failed(Connection&, const OpenFailure& failure) noexcept {
     return;
   }
   progress_.clear();
-  print_failure(kName, "case " + std::to_string(case_) + " did not open", failure);
+  print_failure(kAutobahnName, "case " + std::to_string(case_) + " did not open", failure);
   ++not_opened_;
   next();
 }
@@ -169,7 +169,7 @@ void AutobahnRun::next() noexcept {
     case Phase::count:
       phase_ = Phase::cases;
       case_ = flags_.first - 1;
-      if (flags_.reactor.verbose) print_note(kName, grouped(count_) + " cases");
+      if (flags_.reactor.verbose) print_note(kAutobahnName, grouped(count_) + " cases");
       return run_case();
     case Phase::cases: return run_case();
     case Phase::report:
@@ -196,8 +196,8 @@ void AutobahnRun::give_up(const Error& error) noexcept {
 
 void AutobahnRun::report() const {
   if (!flags_.json) {
-    print_note(kName, grouped(ran_) + " cases run, " + grouped(not_opened_) +
-                          " could not be opened; the server has the report");
+    print_note(kAutobahnName, grouped(ran_) + " cases run, " + grouped(not_opened_) +
+                                  " could not be opened; the server has the report");
     return;
   }
   Output output;
@@ -208,30 +208,30 @@ void AutobahnRun::report() const {
 
 ExitCode run(const AutobahnFlags& flags) {
   Interrupts interrupts;
-  auto options = flags.client.connect_options(kName, flags.reactor);
+  auto options = flags.client.connect_options(kAutobahnName, flags.reactor);
   if (!options) {
-    print_error(kName, "cannot use the options", options.error());
+    print_error(kAutobahnName, "cannot use the options", options.error());
     return ExitCode::usage;
   }
   auto reactor = Reactor::create(flags.reactor.reactor_options(2));
   if (!reactor) {
-    print_error(kName, "cannot start the engine", reactor.error());
+    print_error(kAutobahnName, "cannot start the engine", reactor.error());
     return ExitCode::failed;
   }
   const std::string printable = printable_url(flags.client.url);
   AutobahnRun command(flags, std::move(*options), **reactor);
   if (auto started = command.start(); !started) {
-    print_error(kName, "cannot connect to " + printable, started.error());
+    print_error(kAutobahnName, "cannot connect to " + printable, started.error());
     return exit_code_of_start(started.error());
   }
   const StopOnSignal stop_on_signal(interrupts, **reactor);
   if (auto ran = (*reactor)->run(); !ran) {
-    print_error(kName, "cannot run the engine", ran.error());
+    print_error(kAutobahnName, "cannot run the engine", ran.error());
     return ExitCode::failed;
   }
   if (interrupts.caught() != 0) return exit_code_of_signal(interrupts.caught());
   if (command.error()) {
-    print_error(kName, "cannot go on with " + printable, *command.error());
+    print_error(kAutobahnName, "cannot go on with " + printable, *command.error());
     return ExitCode::failed;
   }
   command.report();
@@ -242,7 +242,7 @@ ExitCode run(const AutobahnFlags& flags) {
 
 ExitCode autobahn_main(Arguments arguments) {
   AutobahnFlags flags;
-  CommandLine line(kName,
+  CommandLine line(kAutobahnName,
                    "Runs the cases of an Autobahn fuzzing server (wstest -m fuzzingserver) as its "
                    "client, one after another, and has it write its report.",
                    "autobahn ws://127.0.0.1:9001 --agent zenwire --deflate");
@@ -250,7 +250,7 @@ ExitCode autobahn_main(Arguments arguments) {
   if (const auto code = line.parse(arguments)) return *code;
   flags.be_patient();
   if (auto read = flags.client.read_config(flags.reactor); !read) {
-    print_error(kName, "cannot use the options", read.error());
+    print_error(kAutobahnName, "cannot use the options", read.error());
     return ExitCode::usage;
   }
   return run(flags);

@@ -27,7 +27,7 @@
 namespace zenwire::tools {
 namespace {
 
-constexpr std::string_view kName = "bench";
+constexpr std::string_view kBenchName = "bench";
 constexpr unsigned kRounds = 9;
 constexpr unsigned kRoundsQuick = 3;
 
@@ -91,7 +91,7 @@ Result<std::vector<bench::BenchStage>> choose(std::vector<bench::BenchStage> sta
 
 class Bench {
  public:
-  explicit Bench(BenchFlags flags) : flags_(std::move(flags)), progress_(kName) {}
+  explicit Bench(BenchFlags flags) : flags_(std::move(flags)), progress_(kBenchName) {}
 
   // The command line and the budget; then what the machine must have.
   Result<void> read_budget();
@@ -106,7 +106,7 @@ class Bench {
   void write_page();
   void failed(std::string_view what, const Error& error) {
     progress_.clear();
-    print_error(kName, what, error);
+    print_error(kBenchName, what, error);
     failed_ = true;
   }
   void wait(bench::Wait& wait) noexcept;
@@ -228,7 +228,7 @@ ExitCode bench_main(Arguments arguments) {
   }
   BenchFlags flags;
   CommandLine line(
-      kName,
+      kBenchName,
       "Measures every stage of a message's way against a server on another core, beside a bare "
       "recv and send loop in the same run, and fails when a limit of the budget is broken. It "
       "takes minutes and two cores that are otherwise quiet.",
@@ -245,11 +245,11 @@ ExitCode bench_main(Arguments arguments) {
   }
   Bench bench(std::move(flags));
   if (auto read = bench.read_budget(); !read) {
-    print_error(kName, "cannot use the budget", read.error());
+    print_error(kBenchName, "cannot use the budget", read.error());
     return ExitCode::usage;
   }
   if (auto prepared = bench.prepare(); !prepared) {
-    print_error(kName, "cannot measure", prepared.error());
+    print_error(kBenchName, "cannot measure", prepared.error());
     return ExitCode::failed;
   }
   return bench.run();

@@ -35,7 +35,7 @@
 namespace zenwire::tools {
 namespace {
 
-constexpr std::string_view kName = "bridge";
+constexpr std::string_view kBridgeName = "bridge";
 constexpr std::uint32_t kLines_max = 16;
 constexpr std::size_t kBatch_messages = 256;
 // Copies are known by their content: a line may be so many messages, and so long, behind another.
@@ -192,7 +192,7 @@ void Bridge::subscribe(Connection& connection) noexcept {
 // One that was never open will not become so by itself; one that was is tried again.
 void Bridge::failed(const OpenFailure& failure) noexcept {
   ++failures_;
-  print_failure(kName, "cannot open " + printable_url(flags_.client.url), failure);
+  print_failure(kBridgeName, "cannot open " + printable_url(flags_.client.url), failure);
   if (!ever_open() && failures_ == flags_.lines) reactor_.stop(std::chrono::nanoseconds(0));
   end_if_over();
 }
@@ -257,9 +257,9 @@ Result<std::unique_ptr<MessageQueue>> make_queue(const BridgeFlags& flags) {
 
 ExitCode run(const BridgeFlags& flags) {
   Interrupts interrupts;
-  const auto options = flags.client.connect_options(kName, flags.reactor);
+  const auto options = flags.client.connect_options(kBridgeName, flags.reactor);
   if (!options) {
-    print_error(kName, "cannot use the options", options.error());
+    print_error(kBridgeName, "cannot use the options", options.error());
     return ExitCode::usage;
   }
   auto publisher = NatsPublisher::connect(flags.nats, flags.subject);
@@ -269,12 +269,13 @@ ExitCode run(const BridgeFlags& flags) {
        {publisher ? nullptr : &publisher.error(), queue ? nullptr : &queue.error(),
         reactor ? nullptr : &reactor.error()}) {
     if (error == nullptr) continue;
-    print_error(kName, "cannot prepare", *error);
+    print_error(kBridgeName, "cannot prepare", *error);
     return ExitCode::failed;
   }
   Bridge bridge(**reactor, flags);
   if (auto started = bridge.start(*options, **queue); !started) {
-    print_error(kName, "cannot connect to " + printable_url(flags.client.url), started.error());
+    print_error(kBridgeName, "cannot connect to " + printable_url(flags.client.url),
+                started.error());
     return exit_code_of_start(started.error());
   }
   std::optional<BridgeThread> thread(std::in_place, **queue, **publisher);
@@ -283,11 +284,11 @@ ExitCode run(const BridgeFlags& flags) {
   stop_on_signal.reset();
   thread.reset();
   if (!ran) {
-    print_error(kName, "cannot run the engine", ran.error());
+    print_error(kBridgeName, "cannot run the engine", ran.error());
     return ExitCode::failed;
   }
   if (!bridge.ever_open() && interrupts.caught() == 0) return ExitCode::failed;
-  if (bridge.sends_refused()) print_warning(kName, "a --send text was not sent");
+  if (bridge.sends_refused()) print_warning(kBridgeName, "a --send text was not sent");
   const MessageQueueStatistics statistics = (*queue)->statistics();
   return tell(flags, {.received = bridge.received(),
                       .copies = bridge.copies(),
@@ -301,7 +302,7 @@ ExitCode run(const BridgeFlags& flags) {
 
 ExitCode bridge_main(Arguments arguments) {
   BridgeFlags flags;
-  CommandLine line(kName,
+  CommandLine line(kBridgeName,
                    "Publishes a connection's messages to NATS, each as it is, in order. Several "
                    "--lines are arbitrated into one stream. The engine never waits for NATS: what "
                    "it cannot take is dropped and counted.",

@@ -10,7 +10,7 @@
 namespace zenwire::tools {
 namespace {
 
-constexpr std::string_view kName = "config";
+constexpr std::string_view kConfigName = "config";
 
 struct ConfigFlags {
   std::string check;
@@ -45,7 +45,7 @@ ExitCode check(const ConfigFlags& flags) {
     std::puts(line.text().c_str());
   }
   if (error) {
-    if (!flags.json) print_error(kName, "cannot use " + flags.check, error);
+    if (!flags.json) print_error(kConfigName, "cannot use " + flags.check, error);
     return ExitCode::failed;
   }
   if (!flags.json) std::fputs(print_configuration(*configuration).c_str(), stdout);
@@ -56,7 +56,7 @@ ExitCode check(const ConfigFlags& flags) {
 
 ExitCode config_main(Arguments arguments) {
   ConfigFlags flags;
-  CommandLine line(kName,
+  CommandLine line(kConfigName,
                    "Checks a configuration file (see docs/configuration.md), or prints one with "
                    "every key. Secrets are never printed.",
                    "config --print-defaults > zenwire.toml\n"

@@ -21,7 +21,7 @@
 namespace zenwire::tools {
 namespace {
 
-constexpr std::string_view kName = "connect";
+constexpr std::string_view kConnectName = "connect";
 
 struct ConnectFlags {
   ClientFlags client;
@@ -163,10 +163,11 @@ void ConnectRun::print_opened(const Opened& opened) noexcept {
   if (opened.secure) text += ", " + opened.tls.version + " " + opened.tls.cipher;
   if (!opened.subprotocol.empty()) text += ", subprotocol " + opened.subprotocol;
   if (opened.deflate) text += ", permessage-deflate";
-  print_note(kName, text);
-  print_note(kName, "took: resolve " + duration_text(opened.resolve_ns) + ", connect " +
-                        duration_text(opened.connect_ns) + ", TLS " + duration_text(opened.tls_ns) +
-                        ", upgrade " + duration_text(opened.upgrade_ns));
+  print_note(kConnectName, text);
+  print_note(kConnectName, "took: resolve " + duration_text(opened.resolve_ns) + ", connect " +
+                               duration_text(opened.connect_ns) + ", TLS " +
+                               duration_text(opened.tls_ns) + ", upgrade " +
+                               duration_text(opened.upgrade_ns));
 }
 
 std::string_view ConnectRun::base64(Bytes payload) {
@@ -212,7 +213,7 @@ void ConnectRun::print_json(const Connection& connection, const Message& message
 void ConnectRun::check_output() noexcept {
   if (!output_.failed() || closing_) return;
   if (!output_.gone()) {
-    print_error(kName, "cannot write standard output",
+    print_error(kConnectName, "cannot write standard output",
                 Error(Errc::system_error, {}, output_.error()));
     exit_code_ = ExitCode::failed;
   }
@@ -226,7 +227,7 @@ void ConnectRun::on_control(Connection&, Opcode opcode, Bytes payload) noexcept 
     output_.write_line(JsonLine().add("event", name(opcode)).add("data", as_text(payload)).text());
     output_.flush();
   }
-  if (flags_.reactor.verbose) print_note(kName, std::string(name(opcode)) + " received");
+  if (flags_.reactor.verbose) print_note(kConnectName, std::string(name(opcode)) + " received");
 }
 
 // Only with the option kernel_stamps.
@@ -251,17 +252,17 @@ void ConnectRun::on_closed(Connection&, const Closed& closed) noexcept {
   const bool ours = (closing_ || interrupts_.caught() != 0) && !is_fault(closed.error);
   const bool good = ours || (closed.clean && good_code);
   if (!good) {
-    print_error(kName, printable_ + " ended with " + close_text(closed.code, closed.reason),
+    print_error(kConnectName, printable_ + " ended with " + close_text(closed.code, closed.reason),
                 closed.error);
     exit_code_ = ExitCode::failed;
   } else if (flags_.reactor.verbose) {
-    print_note(kName, "closed: " + close_text(closed.code, closed.reason));
+    print_note(kConnectName, "closed: " + close_text(closed.code, closed.reason));
   }
   reactor_.stop(std::chrono::nanoseconds(0));
 }
 
 void ConnectRun::on_failed(Connection&, const OpenFailure& failure) noexcept {
-  print_failure(kName, "cannot open " + printable_, failure);
+  print_failure(kConnectName, "cannot open " + printable_, failure);
   if (flags_.json) {
     JsonLine line;
     line.add("event", "failed").add("url", printable_).add_error(failure.error);
@@ -278,7 +279,7 @@ bool ConnectRun::send_line(std::string_view line) noexcept {
   if (connection == nullptr || closing_) return true;  // nobody is left to hear it
   ++lines_;
   if (!flags_.binary && !is_utf8(as_bytes(line))) {
-    print_error(kName, "line " + std::to_string(lines_) + " of standard input was not sent",
+    print_error(kConnectName, "line " + std::to_string(lines_) + " of standard input was not sent",
                 Error(Errc::text_not_utf8, "--binary sends bytes as they are"));
     exit_code_ = ExitCode::failed;
     return true;
@@ -289,7 +290,8 @@ bool ConnectRun::send_line(std::string_view line) noexcept {
     return false;
   }
   if (sent != Errc::ok) {
-    print_error(kName, "line " + std::to_string(lines_) + " of standard input was not sent", sent);
+    print_error(kConnectName, "line " + std::to_string(lines_) + " of standard input was not sent",
+                sent);
     exit_code_ = ExitCode::failed;
   }
   return true;
@@ -297,7 +299,7 @@ bool ConnectRun::send_line(std::string_view line) noexcept {
 
 void ConnectRun::on_eof() noexcept {
   if (input_.too_long()) {
-    print_error(kName, "standard input is not read any more",
+    print_error(kConnectName, "standard input is not read any more",
                 Error(Errc::message_too_large, "a line is longer than --max-message"));
     exit_code_ = ExitCode::failed;
   }
@@ -326,25 +328,26 @@ void ConnectRun::on_ping_due(Timer&) noexcept {
 
 ExitCode run(const ConnectFlags& flags) {
   Interrupts interrupts;
-  const auto options = flags.client.connect_options(kName, flags.reactor);
+  const auto options = flags.client.connect_options(kConnectName, flags.reactor);
   if (!options) {
-    print_error(kName, "cannot use the options", options.error());
+    print_error(kConnectName, "cannot use the options", options.error());
     return ExitCode::usage;
   }
   auto reactor = Reactor::create(flags.reactor.reactor_options(1));
   if (!reactor) {
-    print_error(kName, "cannot start the engine", reactor.error());
+    print_error(kConnectName, "cannot start the engine", reactor.error());
     return ExitCode::failed;
   }
   Reactor& engine = **reactor;
   ConnectRun command(flags, std::move(*reactor), interrupts);
   if (auto started = command.start(*options); !started) {
-    print_error(kName, "cannot connect to " + printable_url(flags.client.url), started.error());
+    print_error(kConnectName, "cannot connect to " + printable_url(flags.client.url),
+                started.error());
     return exit_code_of_start(started.error());
   }
   const StopOnSignal stop_on_signal(interrupts, engine);
   if (auto ran = engine.run(); !ran) {
-    print_error(kName, "cannot run the engine", ran.error());
+    print_error(kConnectName, "cannot run the engine", ran.error());
     return ExitCode::failed;
   }
   return command.exit_code();
@@ -355,7 +358,7 @@ ExitCode run(const ConnectFlags& flags) {
 ExitCode connect_main(Arguments arguments) {
   ConnectFlags flags;
   CommandLine line(
-      kName,
+      kConnectName,
       "Prints a connection's messages on standard output, text as lines, and sends the "
       "lines of standard input. Ends when the server closes, at Ctrl-C, or when input "
       "that had lines ends (see --stay).",
@@ -365,7 +368,7 @@ ExitCode connect_main(Arguments arguments) {
   flags.add_to(line.options());
   if (const auto code = line.parse(arguments)) return *code;
   if (auto read = flags.client.read_config(flags.reactor); !read) {
-    print_error(kName, "cannot use the options", read.error());
+    print_error(kConnectName, "cannot use the options", read.error());
     return ExitCode::usage;
   }
   return run(flags);

@@ -37,7 +37,7 @@
 namespace zenwire::tools {
 namespace {
 
-constexpr std::string_view kName = "demo";
+constexpr std::string_view kDemoName = "demo";
 // More than any venue sends, and little enough to have all memory faulted in at start.
 constexpr std::uint64_t kMessage_bytes_max = std::uint64_t{4} << 20;
 constexpr std::size_t kQueue_bytes = std::size_t{16} << 20;
@@ -301,7 +301,7 @@ void DemoClient::ended(MemberIndex member, const Closed& closed) {
   if (member != kOrderLine) return;
   if (closed.error.code() != Errc::closed_normally && closed.error.code() != Errc::closed_by_peer &&
       closed.error.code() != Errc::aborted) {
-    print_error(kName, "the connection ended with " + close_text(closed.code, closed.reason),
+    print_error(kDemoName, "the connection ended with " + close_text(closed.code, closed.reason),
                 closed.error);
     failed_ = true;
   }
@@ -309,7 +309,7 @@ void DemoClient::ended(MemberIndex member, const Closed& closed) {
 }
 
 void DemoClient::cannot_open(const OpenFailure& failure) {
-  if (!failed_) print_failure(kName, "cannot open the connection", failure);
+  if (!failed_) print_failure(kDemoName, "cannot open the connection", failure);
   failed_ = true;
   reactor_.stop(std::chrono::nanoseconds(0));
 }
@@ -452,7 +452,7 @@ Result<ConnectOptions> Demo::connect_options() const {
   client.headers = flags.headers;
   ReactorFlags limits;
   limits.message_bytes_max = kMessage_bytes_max;
-  return client.connect_options(kName, limits);
+  return client.connect_options(kDemoName, limits);
 }
 
 void Demo::fill(DemoResult& result, const DemoClient& client, const Strategy& strategy,
@@ -483,7 +483,7 @@ void Demo::fill(DemoResult& result, const DemoClient& client, const Strategy& st
 ExitCode Demo::run() {
   auto options = connect_options();
   if (!options) {
-    print_error(kName, "cannot use the options", options.error());
+    print_error(kDemoName, "cannot use the options", options.error());
     return ExitCode::usage;
   }
   StrategyOptions strategy_options;
@@ -496,12 +496,12 @@ ExitCode Demo::run() {
   Strategy strategy(*queue, *outbox, *reactor, strategy_options);
   DemoClient client(*reactor, flags);
   if (auto started = client.start(*options, *queue, *recorder); !started) {
-    print_error(kName, "cannot connect to " + printable_url(options->url), started.error());
+    print_error(kDemoName, "cannot connect to " + printable_url(options->url), started.error());
     return exit_code_of_start(started.error());
   }
   if (server) {
-    print_note(kName, "streaming " + grouped(feed.size()) + " messages, " +
-                          byte_text(feed.payload_bytes()) + ", from " + server->url());
+    print_note(kDemoName, "streaming " + grouped(feed.size()) + " messages, " +
+                              byte_text(feed.payload_bytes()) + ", from " + server->url());
   }
   const TickRate rate;
   strategy.start();
@@ -522,12 +522,12 @@ ExitCode Demo::run() {
   }
   for (const auto& outcome : {ran, closed}) {
     if (outcome) continue;
-    print_error(kName, "cannot go on", outcome.error());
+    print_error(kDemoName, "cannot go on", outcome.error());
     return ExitCode::failed;
   }
   const auto check = check_recording(flags.recording, server ? &feed : nullptr, strategy.saw());
   if (!check) {
-    print_error(kName, "cannot read the recording again", check.error());
+    print_error(kDemoName, "cannot read the recording again", check.error());
     return ExitCode::failed;
   }
   result->recorded_messages = check->messages;
@@ -544,7 +544,7 @@ ExitCode Demo::tell(DemoResult& result, bool failed) {
   if (!flags.report.empty()) {
     result.report = flags.report;
     if (auto written = write_demo_report(flags.report, result); !written) {
-      print_error(kName, "cannot write the report", written.error());
+      print_error(kDemoName, "cannot write the report", written.error());
       failed = true;
       result.report.clear();
     }
@@ -555,7 +555,7 @@ ExitCode Demo::tell(DemoResult& result, bool failed) {
   if (interrupts.caught() != 0) return exit_code_of_signal(interrupts.caught());
   if (failed) return ExitCode::failed;
   if (result.is_whole()) return ExitCode::ok;
-  print_warning(kName, "messages were lost or differ");
+  print_warning(kDemoName, "messages were lost or differ");
   return ExitCode::data_lost;
 }
 
@@ -564,7 +564,7 @@ ExitCode Demo::tell(DemoResult& result, bool failed) {
 ExitCode demo_main(Arguments arguments) {
   DemoFlags flags;
   CommandLine line(
-      kName,
+      kDemoName,
       "Serves a market stream over TLS on this machine, over four connections of which "
       "one is killed in the middle, verified and arbitrated into one stream; gives "
       "every message to a callback and to a strategy thread, answers with orders, "
@@ -577,7 +577,7 @@ ExitCode demo_main(Arguments arguments) {
   if (const auto code = line.parse(arguments)) return *code;
   Demo demo(flags);
   if (auto prepared = demo.prepare(); !prepared) {
-    print_error(kName, "cannot prepare", prepared.error());
+    print_error(kDemoName, "cannot prepare", prepared.error());
     return ExitCode::failed;
   }
   return demo.run();

@@ -26,7 +26,7 @@
 namespace zenwire::tools {
 namespace {
 
-constexpr std::string_view kName = "doctor";
+constexpr std::string_view kDoctorName = "doctor";
 
 enum class Verdict : std::uint8_t {
   right,
@@ -351,7 +351,7 @@ void print_json(Output& output, const Findings& findings) {
 
 ExitCode doctor_main(Arguments arguments) {
   bool json = false;
-  CommandLine line(kName,
+  CommandLine line(kDoctorName,
                    "Says what of this machine is right for the engine, what costs latency, and the "
                    "command that mends it. Exit code 1 if something keeps the engine from running.",
                    "doctor\n"

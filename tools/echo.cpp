@@ -5,7 +5,7 @@ namespace zenwire::tools {
 namespace {
 
 // No buffer is free when other connections hold them all: nobody tells when that is over.
-constexpr Instant_ns kRetry_ns = 1'000'000;
+constexpr Instant_ns kEchoRetry_ns = 1'000'000;
 
 std::uint64_t key_of(ConnectionId id) noexcept {
   return std::uint64_t{id.epoch} << 32 | id.index;
@@ -46,7 +46,7 @@ void Echo::keep(Connection& connection, Opcode opcode, Bytes payload) {
   if (!debt) debt = std::make_unique<Debt>(*this, connection.id());
   debt->kept.push_back({opcode, {payload.begin(), payload.end()}});
   connection.pause();
-  if (!debt->retry.armed()) reactor_.arm(debt->retry, reactor_.now_ns() + kRetry_ns);
+  if (!debt->retry.armed()) reactor_.arm(debt->retry, reactor_.now_ns() + kEchoRetry_ns);
 }
 
 void Echo::pay(ConnectionId id) noexcept {
@@ -59,7 +59,7 @@ void Echo::pay(ConnectionId id) noexcept {
       const Kept& next = debt.kept.front();
       const Errc sent = connection->send(next.opcode, next.payload);
       if (sent == Errc::send_queue_full) {
-        reactor_.arm(debt.retry, reactor_.now_ns() + kRetry_ns);
+        reactor_.arm(debt.retry, reactor_.now_ns() + kEchoRetry_ns);
         return;
       }
       if (sent != Errc::ok) break;  // closed: nobody waits for it any more

@@ -14,7 +14,7 @@
 namespace zenwire::tools {
 namespace {
 
-constexpr std::string_view kName = "echo-server";
+constexpr std::string_view kEchoServerName = "echo-server";
 
 struct EchoServerFlags {
   ServerFlags server;
@@ -35,7 +35,7 @@ struct Greeter {
   bool verbose;
 
   void on_open(Connection& connection) noexcept {
-    if (verbose) print_note(kName, "open: " + connection.opened().remote.text());
+    if (verbose) print_note(kEchoServerName, "open: " + connection.opened().remote.text());
     echo.add(connection);
   }
 };
@@ -44,12 +44,12 @@ ExitCode run(const EchoServerFlags& flags) {
   Interrupts interrupts;
   auto options = flags.server.listen_options(flags.reactor);
   if (!options) {
-    print_error(kName, "cannot prepare TLS", options.error());
+    print_error(kEchoServerName, "cannot prepare TLS", options.error());
     return ExitCode::failed;
   }
   auto reactor = Reactor::create(flags.reactor.reactor_options(flags.connections_max));
   if (!reactor) {
-    print_error(kName, "cannot start the engine", reactor.error());
+    print_error(kEchoServerName, "cannot start the engine", reactor.error());
     return ExitCode::failed;
   }
   Echo echo(**reactor);
@@ -57,7 +57,8 @@ ExitCode run(const EchoServerFlags& flags) {
   options->on_open = Callback<Connection&>::to<&Greeter::on_open>(greeter);
   const auto address = (*reactor)->listen(*options);
   if (!address) {
-    print_error(kName, "cannot listen on " + flags.server.url(flags.server.port), address.error());
+    print_error(kEchoServerName, "cannot listen on " + flags.server.url(flags.server.port),
+                address.error());
     return exit_code_of_start(address.error());
   }
   Output output;
@@ -65,10 +66,11 @@ ExitCode run(const EchoServerFlags& flags) {
   output.flush();
   const StopOnSignal stop_on_signal(interrupts, **reactor);
   if (auto ran = (*reactor)->run(); !ran) {
-    print_error(kName, "cannot run the engine", ran.error());
+    print_error(kEchoServerName, "cannot run the engine", ran.error());
     return ExitCode::failed;
   }
-  if (flags.reactor.verbose) print_note(kName, grouped(echo.echoed()) + " messages echoed");
+  if (flags.reactor.verbose)
+    print_note(kEchoServerName, grouped(echo.echoed()) + " messages echoed");
   return ExitCode::ok;
 }
 
@@ -77,7 +79,7 @@ ExitCode run(const EchoServerFlags& flags) {
 ExitCode echo_server_main(Arguments arguments) {
   EchoServerFlags flags;
   CommandLine line(
-      kName,
+      kEchoServerName,
       "Echoes every text and binary message on its connection, until Ctrl-C. The first "
       "line on standard output is the URL to connect to.",
       "echo-server --port 9001 --deflate\n"

@@ -12,7 +12,7 @@
 namespace zenwire::tools {
 
 namespace {
-constexpr Instant_ns kRetry_ns = 1'000'000;
+constexpr Instant_ns kLineRetry_ns = 1'000'000;
 constexpr std::size_t kRead_bytes = std::size_t{64} << 10;
 }  // namespace
 
@@ -98,7 +98,7 @@ void InputLines::offer() noexcept {
   if (!offering_) return;
   while (next_ < lines_.size()) {
     if (!receiver_.take(receiver_.context, lines_[next_])) {
-      reactor_.arm(retry_, reactor_.now_ns() + kRetry_ns);
+      reactor_.arm(retry_, reactor_.now_ns() + kLineRetry_ns);
       return;
     }
     ++next_;

@@ -7,7 +7,7 @@ namespace zenwire::tools {
 namespace {
 
 // No buffer is free when other clients hold them all: nobody tells when that is over.
-constexpr Instant_ns kRetry_ns = 1'000'000;
+constexpr Instant_ns kPlayerRetry_ns = 1'000'000;
 // What one client may wait to have written, and how many messages it gets before the others' turn.
 constexpr std::size_t kUnsent_bytes_max = std::size_t{128} << 10;
 constexpr int kTurn_messages = 256;
@@ -63,7 +63,7 @@ bool Player::play_one(Seat& seat, Connection& connection) noexcept {
   const Opcode opcode = message.type == RecordType::binary ? Opcode::binary : Opcode::text;
   const Errc sent = connection.send(opcode, message.payload);
   if (sent == Errc::send_queue_full) {
-    wake_at(seat, now_ns + kRetry_ns);
+    wake_at(seat, now_ns + kPlayerRetry_ns);
     return false;
   }
   if (sent != Errc::ok) {

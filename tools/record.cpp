@@ -18,7 +18,7 @@
 namespace zenwire::tools {
 namespace {
 
-constexpr std::string_view kName = "record";
+constexpr std::string_view kRecordName = "record";
 
 struct RecordFlags {
   ClientFlags client;
@@ -65,7 +65,7 @@ class RecordRun {
         recorder_(recorder),
         interrupts_(interrupts),
         printable_(printable_url(flags.client.url)),
-        progress_(kName),
+        progress_(kRecordName),
         end_(Callback<Timer&>::to<&RecordRun::on_duration>(*this)),
         watch_(Callback<Timer&>::to<&RecordRun::on_watch>(*this)) {}
   ~RecordRun() {
@@ -130,7 +130,7 @@ Result<void> RecordRun::start(const ConnectOptions& options) {
 
 void RecordRun::on_open(Connection& connection) noexcept {
   if (flags_.reactor.verbose) {
-    print_note(kName, "open: " + printable_ + " at " + connection.opened().remote.text());
+    print_note(kRecordName, "open: " + printable_ + " at " + connection.opened().remote.text());
   }
   for (const std::string& text : flags_.sends) {
     const Errc sent = connection.send_text(text);
@@ -205,14 +205,14 @@ void RecordRun::on_closed(Connection& connection, const Closed& closed) noexcept
 
 void RecordRun::on_failed(Connection&, const OpenFailure& failure) noexcept {
   progress_.clear();
-  print_failure(kName, "cannot open " + printable_, failure);
+  print_failure(kRecordName, "cannot open " + printable_, failure);
   failed_ = true;
   reactor_.stop(std::chrono::nanoseconds(0));
 }
 
 void RecordRun::fail_with(const Error& error, const std::string& what) noexcept {
   progress_.clear();
-  print_error(kName, what, error);
+  print_error(kRecordName, what, error);
   failed_ = true;
 }
 
@@ -220,8 +220,8 @@ ExitCode RecordRun::finish(const Result<void>& closed) {
   const RecorderStatus status = recorder_.stats().status;
   if (!closed && !failed_) fail_with(closed.error(), "cannot finish recording into " + flags_.file);
   if (status.dropped > 0) {
-    print_warning(kName, grouped(status.dropped) + " records were dropped: " + flags_.file +
-                             " says where (event overflow)");
+    print_warning(kRecordName, grouped(status.dropped) + " records were dropped: " + flags_.file +
+                                   " says where (event overflow)");
   }
   print_summary();
   return status.dropped > 0 ? ExitCode::data_lost : judge();
@@ -235,7 +235,7 @@ ExitCode RecordRun::judge() const {
     return complete ? ExitCode::ok : exit_code_of_signal(interrupts_.caught());
   }
   if (flags_.count > 0 && !complete) {
-    print_error(kName,
+    print_error(kRecordName,
                 printable_ + " closed after " + grouped(messages_) + " of " +
                     grouped(flags_.count) + " messages",
                 Errc::closed_by_peer);
@@ -263,14 +263,14 @@ void RecordRun::print_summary() const {
 
 ExitCode run(const RecordFlags& flags) {
   Interrupts interrupts;
-  const auto options = flags.client.connect_options(kName, flags.reactor);
+  const auto options = flags.client.connect_options(kRecordName, flags.reactor);
   if (!options) {
-    print_error(kName, "cannot use the options", options.error());
+    print_error(kRecordName, "cannot use the options", options.error());
     return ExitCode::usage;
   }
   auto reactor = Reactor::create(flags.reactor.reactor_options(1));
   if (!reactor) {
-    print_error(kName, "cannot start the engine", reactor.error());
+    print_error(kRecordName, "cannot start the engine", reactor.error());
     return ExitCode::failed;
   }
   RecorderOptions recorder_options;
@@ -278,17 +278,18 @@ ExitCode run(const RecordFlags& flags) {
   recorder_options.status_path = flags.status_file;
   auto recorder = Recorder::open(recorder_options);
   if (!recorder) {
-    print_error(kName, "cannot record into " + flags.file, recorder.error());
+    print_error(kRecordName, "cannot record into " + flags.file, recorder.error());
     return ExitCode::failed;
   }
   RecordRun command(flags, **reactor, *recorder, interrupts);
   if (auto started = command.start(*options); !started) {
-    print_error(kName, "cannot connect to " + printable_url(flags.client.url), started.error());
+    print_error(kRecordName, "cannot connect to " + printable_url(flags.client.url),
+                started.error());
     return exit_code_of_start(started.error());
   }
   const StopOnSignal stop_on_signal(interrupts, **reactor);
   if (auto ran = (*reactor)->run(); !ran) {
-    print_error(kName, "cannot run the engine", ran.error());
+    print_error(kRecordName, "cannot run the engine", ran.error());
     return ExitCode::failed;
   }
   return command.finish(recorder->close());
@@ -298,7 +299,7 @@ ExitCode run(const RecordFlags& flags) {
 
 ExitCode record_main(Arguments arguments) {
   RecordFlags flags;
-  CommandLine line(kName,
+  CommandLine line(kRecordName,
                    "Records a session, both directions, until the server closes, a limit is "
                    "reached, or Ctrl-C. The file is whole up to its last line whatever ends the "
                    "process.",
@@ -308,7 +309,7 @@ ExitCode record_main(Arguments arguments) {
   flags.add_to(line.options());
   if (const auto code = line.parse(arguments)) return *code;
   if (auto read = flags.client.read_config(flags.reactor); !read) {
-    print_error(kName, "cannot use the options", read.error());
+    print_error(kRecordName, "cannot use the options", read.error());
     return ExitCode::usage;
   }
   return run(flags);

@@ -21,7 +21,7 @@
 namespace zenwire::tools {
 namespace {
 
-constexpr std::string_view kName = "replay";
+constexpr std::string_view kReplayName = "replay";
 
 struct ReplayFlags {
   std::string file;
@@ -187,19 +187,19 @@ ExitCode print_metadata(const ReplayFlags& flags, const Recording& recording) {
     output.write_line("duration  " + duration_text(summary.duration_ns()));
   }
   output.flush();
-  return report_problems(kName, flags.file, summary.problems);
+  return report_problems(kReplayName, flags.file, summary.problems);
 }
 
 // Steps through it here rather than with replay(), to see what was met in the file.
 ExitCode print_all(const ReplayFlags& flags, const Recording& recording) {
   const auto options = replay_options(flags, recording);
   if (!options) {
-    print_error(kName, "cannot use the options", options.error());
+    print_error(kReplayName, "cannot use the options", options.error());
     return ExitCode::usage;
   }
   auto replay = Replay::make(recording, *options);
   if (!replay) {
-    print_error(kName, "cannot use the options", replay.error());
+    print_error(kReplayName, "cannot use the options", replay.error());
     return ExitCode::usage;
   }
   Printer printer(flags);
@@ -226,11 +226,11 @@ ExitCode print_all(const ReplayFlags& flags, const Recording& recording) {
   output.flush();
   if (output.gone()) return ExitCode::already_gone;
   if (output.failed()) {
-    print_error(kName, "cannot write standard output",
+    print_error(kReplayName, "cannot write standard output",
                 Error(Errc::system_error, {}, output.error()));
     return ExitCode::failed;
   }
-  return report_problems(kName, flags.file, replay->problems());
+  return report_problems(kReplayName, flags.file, replay->problems());
 }
 
 }  // namespace
@@ -238,7 +238,7 @@ ExitCode print_all(const ReplayFlags& flags, const Recording& recording) {
 ExitCode replay_main(Arguments arguments) {
   ReplayFlags flags;
   CommandLine line(
-      kName,
+      kReplayName,
       "Prints the payloads of a recording, one a line: text as it is, binary in base64. "
       "Reads the recordings of zen_websocket as well.",
       "replay session.jsonl --dir in\n"
@@ -250,7 +250,7 @@ ExitCode replay_main(Arguments arguments) {
   if (flags.engine) return replay_engine(flags.file, flags.json);
   const auto recording = Recording::open(flags.file);
   if (!recording) {
-    print_error(kName, "cannot read " + flags.file, recording.error());
+    print_error(kReplayName, "cannot read " + flags.file, recording.error());
     return ExitCode::failed;
   }
   return flags.metadata ? print_metadata(flags, *recording) : print_all(flags, *recording);

@@ -12,7 +12,7 @@
 namespace zenwire::tools {
 namespace {
 
-constexpr std::string_view kName = "replay";
+constexpr std::string_view kReplayEngineName = "replay";
 
 std::string hex(std::uint64_t value) {
   std::array<char, 17> text{};
@@ -44,7 +44,7 @@ void print_text(const JournalReport& report) {
 }
 
 void print_divergence(const std::string& file, const JournalDivergence& divergence) {
-  print_error(kName, file + " and the engine part",
+  print_error(kReplayEngineName, file + " and the engine part",
               Error(Errc::journal_diverged, "event " + grouped(divergence.event) + ", at byte " +
                                                 grouped(divergence.byte) + ": expected " +
                                                 divergence.expected + ", got " + divergence.got));
@@ -55,16 +55,17 @@ void print_divergence(const std::string& file, const JournalDivergence& divergen
 ExitCode replay_engine(const std::string& file, bool json) {
   auto journal = JournalReplay::open(file);
   if (!journal) {
-    print_error(kName, "cannot read " + file, journal.error());
+    print_error(kReplayEngineName, "cannot read " + file, journal.error());
     return ExitCode::failed;
   }
   const auto report = journal->run();
   if (!report) {
-    print_error(kName, "cannot replay " + file, report.error());
+    print_error(kReplayEngineName, "cannot replay " + file, report.error());
     return ExitCode::failed;
   }
   json ? print_json(file, *report) : print_text(*report);
-  if (report->torn) print_note(kName, file + ": the last event is cut short and left out");
+  if (report->torn)
+    print_note(kReplayEngineName, file + ": the last event is cut short and left out");
   if (!report->divergence) return ExitCode::ok;
   print_divergence(file, *report->divergence);
   return ExitCode::data_lost;

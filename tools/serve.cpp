@@ -15,7 +15,7 @@
 namespace zenwire::tools {
 namespace {
 
-constexpr std::string_view kName = "serve";
+constexpr std::string_view kServeName = "serve";
 
 struct ServeFlags {
   ServerFlags server;
@@ -54,50 +54,50 @@ struct Usher {
   std::uint64_t gone = 0;
 
   void on_open(Connection& connection) noexcept {
-    if (flags.reactor.verbose) print_note(kName, "open: " + connection.opened().remote.text());
+    if (flags.reactor.verbose) print_note(kServeName, "open: " + connection.opened().remote.text());
     ZW_ASSERT(connection.on_closed.add(
         Callback<Connection&, const Closed&>::to<&Usher::on_closed>(*this)));
     player.add(connection);
   }
   void on_closed(Connection&, const Closed& closed) noexcept {
     if (flags.reactor.verbose)
-      print_note(kName, "closed: " + close_text(closed.code, closed.reason));
+      print_note(kServeName, "closed: " + close_text(closed.code, closed.reason));
     if (++gone == flags.clients) reactor.stop();
   }
 };
 
 ExitCode report(const ServeFlags& flags, const Player& player) {
   if (flags.reactor.verbose) {
-    print_note(kName, grouped(player.messages_sent()) + " messages (" +
-                          byte_text(player.bytes_sent()) + ") sent; " +
-                          grouped(player.completed()) + " clients got all, " +
-                          grouped(player.left_early()) + " left before");
+    print_note(kServeName, grouped(player.messages_sent()) + " messages (" +
+                               byte_text(player.bytes_sent()) + ") sent; " +
+                               grouped(player.completed()) + " clients got all, " +
+                               grouped(player.left_early()) + " left before");
   }
-  return report_problems(kName, flags.file, player.problems());
+  return report_problems(kServeName, flags.file, player.problems());
 }
 
 ExitCode run(const ServeFlags& flags) {
   Interrupts interrupts;
   const auto recording = Recording::open(flags.file);
   if (!recording) {
-    print_error(kName, "cannot read " + flags.file, recording.error());
+    print_error(kServeName, "cannot read " + flags.file, recording.error());
     return ExitCode::failed;
   }
   ReplayOptions replay_options;
   replay_options.speed = flags.speed;
   replay_options.direction = flags.direction == "in" ? RecordDirection::in : RecordDirection::out;
   if (auto checked = Replay::make(*recording, replay_options); !checked) {
-    print_error(kName, "cannot use the options", checked.error());
+    print_error(kServeName, "cannot use the options", checked.error());
     return ExitCode::usage;
   }
   auto options = flags.server.listen_options(flags.reactor);
   if (!options) {
-    print_error(kName, "cannot prepare TLS", options.error());
+    print_error(kServeName, "cannot prepare TLS", options.error());
     return ExitCode::failed;
   }
   auto reactor = Reactor::create(flags.reactor.reactor_options(flags.connections_max));
   if (!reactor) {
-    print_error(kName, "cannot start the engine", reactor.error());
+    print_error(kServeName, "cannot start the engine", reactor.error());
     return ExitCode::failed;
   }
   Player player(**reactor, *recording, replay_options, flags.loop);
@@ -105,7 +105,8 @@ ExitCode run(const ServeFlags& flags) {
   options->on_open = Callback<Connection&>::to<&Usher::on_open>(usher);
   const auto address = (*reactor)->listen(*options);
   if (!address) {
-    print_error(kName, "cannot listen on " + flags.server.url(flags.server.port), address.error());
+    print_error(kServeName, "cannot listen on " + flags.server.url(flags.server.port),
+                address.error());
     return exit_code_of_start(address.error());
   }
   Output output;
@@ -113,7 +114,7 @@ ExitCode run(const ServeFlags& flags) {
   output.flush();
   const StopOnSignal stop_on_signal(interrupts, **reactor);
   if (auto ran = (*reactor)->run(); !ran) {
-    print_error(kName, "cannot run the engine", ran.error());
+    print_error(kServeName, "cannot run the engine", ran.error());
     return ExitCode::failed;
   }
   return report(flags, player);
@@ -124,7 +125,7 @@ ExitCode run(const ServeFlags& flags) {
 ExitCode serve_main(Arguments arguments) {
   ServeFlags flags;
   CommandLine line(
-      kName,
+      kServeName,
       "Plays the messages that a recording received to every client that connects, each "
       "from the beginning, whole and in order, then closes with 1000. The first line on "
       "standard output is the URL to connect to. Ends at Ctrl-C.",

@@ -16,7 +16,7 @@
 namespace zenwire::tools {
 namespace {
 
-constexpr std::string_view kName = "stats";
+constexpr std::string_view kStatsName = "stats";
 
 struct StatsFlags {
   std::string name;
@@ -69,7 +69,7 @@ ExitCode serve(const StatsFlags& flags, const TelemetryReader& reader, Interrupt
   PrometheusServer server([&reader] { return stats_prometheus(reader); });
   const auto port = server.listen(flags.address, *flags.prometheus_port);
   if (!port) {
-    print_error(kName, "cannot serve Prometheus", port.error());
+    print_error(kStatsName, "cannot serve Prometheus", port.error());
     return ExitCode::failed;
   }
   const std::string url = "http://" + flags.address + ":" + std::to_string(*port) + "/metrics";
@@ -86,7 +86,7 @@ ExitCode serve(const StatsFlags& flags, const TelemetryReader& reader, Interrupt
 
 ExitCode stats_main(Arguments arguments) {
   StatsFlags flags;
-  CommandLine line(kName,
+  CommandLine line(kStatsName,
                    "Prints what a process that was started with --stats NAME (or with a telemetry "
                    "name in its ReactorOptions) counts, without touching it. Without NAME: the "
                    "only page that there is.",
@@ -98,7 +98,7 @@ ExitCode stats_main(Arguments arguments) {
   Interrupts interrupts;
   const auto reader = open_page(flags);
   if (!reader) {
-    print_error(kName, "cannot read the statistics", reader.error());
+    print_error(kStatsName, "cannot read the statistics", reader.error());
     return ExitCode::failed;
   }
   return flags.prometheus_port ? serve(flags, *reader, interrupts)

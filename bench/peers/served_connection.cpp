@@ -17,7 +17,7 @@
 namespace zenwire::bench {
 namespace {
 
-constexpr std::size_t kReceive_bytes = std::size_t{256} << 10;
+constexpr std::size_t kServedReceive_bytes = std::size_t{256} << 10;
 constexpr std::size_t kResponse_bytes_max = 1024;
 // A sink is written in pieces of at most this, so that one connection of many holds up none.
 constexpr std::size_t kWrite_bytes_max = std::size_t{1} << 20;
@@ -43,9 +43,10 @@ double query_number(std::string_view query, std::string_view name) noexcept {
 ServedConnection::ServedConnection(int socket, const TlsContext* tls, OrderLatencies* orders)
     : socket_(socket),
       orders_(orders),
-      received_(kReceive_bytes + kReadPadding_bytes),
-      window_(received_.data(), kReceive_bytes),
-      reader_(Role::server, {.message_bytes_max = kReceive_bytes / 2, .validate_utf8 = false}) {
+      received_(kServedReceive_bytes + kReadPadding_bytes),
+      window_(received_.data(), kServedReceive_bytes),
+      reader_(Role::server,
+              {.message_bytes_max = kServedReceive_bytes / 2, .validate_utf8 = false}) {
   if (tls == nullptr) return;
   auto stream = TlsStream::server(*tls);
   if (stream) tls_ = std::move(*stream);
@@ -109,7 +110,7 @@ bool ServedConnection::shake_hands() {
 }
 
 bool ServedConnection::upgrade() {
-  const Bytes so_far(received_.data(), kReceive_bytes - window_.writable().size());
+  const Bytes so_far(received_.data(), kServedReceive_bytes - window_.writable().size());
   HttpHeadState state;
   const auto head_bytes = find_head(so_far, state);
   if (!head_bytes) return false;
@@ -125,7 +126,7 @@ bool ServedConnection::upgrade() {
   choose(client->target);
   append(Bytes(response).first(*written));
   // Nothing but the head came: the client waits for the answer.
-  window_ = ReceiveWindow(received_.data(), kReceive_bytes);
+  window_ = ReceiveWindow(received_.data(), kServedReceive_bytes);
   upgraded_ = true;
   return true;
 }

@@ -41,10 +41,6 @@ constexpr std::size_t padded(std::size_t bytes) noexcept {
   return bytes + Arena::kAlignment_bytes;
 }
 
-bool is_window(std::uint8_t bits) noexcept {
-  return bits >= kWindowBits_min && bits <= kWindowBits_max;
-}
-
 bool is_tuning(DeflateTuning tuning) noexcept {
   return tuning.level >= 0 && tuning.level <= 9 && tuning.memory_level >= 1 &&
          tuning.memory_level <= 9;
@@ -164,7 +160,7 @@ bool is_between_blocks(const z_stream& stream) noexcept {
 }  // namespace
 
 std::size_t deflate_arena_bytes(DeflateSide side, DeflateTuning tuning) noexcept {
-  ZW_ASSERT(is_window(side.window_bits));
+  ZW_ASSERT(is_window_bits(side.window_bits));
   ZW_ASSERT(is_tuning(tuning));
   const std::size_t window_bytes = std::size_t{1} << zlib_bits(side);
   const std::size_t hash_entries = std::size_t{1} << (tuning.memory_level + 7);
@@ -174,13 +170,13 @@ std::size_t deflate_arena_bytes(DeflateSide side, DeflateTuning tuning) noexcept
 }
 
 std::size_t inflate_arena_bytes(DeflateSide side) noexcept {
-  ZW_ASSERT(is_window(side.window_bits));
+  ZW_ASSERT(is_window_bits(side.window_bits));
   return padded(sizeof(z_stream)) + padded(kInflateState_bytes) +
          padded(std::size_t{1} << zlib_bits(side));
 }
 
 Result<Deflater> Deflater::open(DeflateSide side, Arena& arena, DeflateTuning tuning) noexcept {
-  ZW_ASSERT(is_window(side.window_bits));
+  ZW_ASSERT(is_window_bits(side.window_bits));
   ZW_ASSERT(is_tuning(tuning));
   z_stream* const stream = make_stream(arena);
   if (stream == nullptr || deflateInit2(stream, tuning.level, Z_DEFLATED, -zlib_bits(side),
@@ -243,7 +239,7 @@ void Deflater::forget() noexcept {
 }
 
 Result<Inflater> Inflater::open(DeflateSide side, Arena& arena) noexcept {
-  ZW_ASSERT(is_window(side.window_bits));
+  ZW_ASSERT(is_window_bits(side.window_bits));
   z_stream* const stream = make_stream(arena);
   if (stream == nullptr || inflateInit2(stream, -zlib_bits(side)) != Z_OK ||
       !make_inflate_window(*stream))

@@ -17,10 +17,6 @@ constexpr std::string_view kServerNoTakeover = "server_no_context_takeover";
 constexpr std::string_view kClientWindow = "client_max_window_bits";
 constexpr std::string_view kServerWindow = "server_max_window_bits";
 
-constexpr bool is_window(std::uint8_t bits) noexcept {
-  return bits >= kWindowBits_min && bits <= kWindowBits_max;
-}
-
 // ---- reading
 
 struct Parameter {
@@ -243,9 +239,9 @@ static_assert(kLongestText_bytes <= kDeflateText_bytes_max);
 }  // namespace
 
 Result<void> check_offer(const DeflateOffer& offer) noexcept {
-  if (!is_window(offer.client_max_window_bits))
+  if (!is_window_bits(offer.client_max_window_bits))
     return fail(Errc::invalid_option, "deflate: client_max_window_bits is not 8 to 15");
-  if (!is_window(offer.server_max_window_bits))
+  if (!is_window_bits(offer.server_max_window_bits))
     return fail(Errc::invalid_option, "deflate: server_max_window_bits is not 8 to 15");
   if (!offer.client_max_window_bits_offered && offer.client_max_window_bits < kWindowBits_max)
     return fail(Errc::contradictory_options,
@@ -273,8 +269,8 @@ Result<std::optional<DeflateParameters>> accept_deflate(const HttpHeaders& answe
 
 Result<std::optional<DeflateParameters>> choose_deflate(const HttpHeaders& request,
                                                         const DeflateOffer& willing) noexcept {
-  ZW_ASSERT(is_window(willing.client_max_window_bits));
-  ZW_ASSERT(is_window(willing.server_max_window_bits));
+  ZW_ASSERT(is_window_bits(willing.client_max_window_bits));
+  ZW_ASSERT(is_window_bits(willing.server_max_window_bits));
   std::optional<DeflateParameters> agreed;
   ExtensionReader extensions(request);
   while (const auto extension = extensions.next()) {
@@ -303,8 +299,8 @@ std::size_t write_offer(const DeflateOffer& offer, MutableBytes to) noexcept {
 
 std::size_t write_answer(const DeflateParameters& parameters, MutableBytes to) noexcept {
   ZW_ASSERT(to.size() >= kDeflateText_bytes_max);
-  ZW_ASSERT(is_window(parameters.client_max_window_bits));
-  ZW_ASSERT(is_window(parameters.server_max_window_bits));
+  ZW_ASSERT(is_window_bits(parameters.client_max_window_bits));
+  ZW_ASSERT(is_window_bits(parameters.server_max_window_bits));
   TextWriter writer(to);
   writer << kExtension;
   if (parameters.server_no_context_takeover) writer << "; " << kServerNoTakeover;

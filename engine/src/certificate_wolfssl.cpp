@@ -21,7 +21,7 @@ namespace {
 
 using std::string_view_literals::operator""sv;
 
-constexpr int kKey_bytes = 32;                // P-256
+constexpr int kScalar_bytes = 32;             // P-256
 constexpr std::size_t kPoint_bytes_max = 65;  // 4, x, y
 constexpr std::size_t kSignature_bytes_max = 80;
 constexpr std::size_t kPkcs8_bytes_max = 256;
@@ -159,7 +159,7 @@ class Key {
   static Result<std::unique_ptr<Key>> make() {
     detail::wolfssl_start();
     auto key = std::make_unique<Key>();
-    const int result = wc_ecc_make_key_ex(&key->random_, kKey_bytes, &key->key_, ECC_SECP256R1);
+    const int result = wc_ecc_make_key_ex(&key->random_, kScalar_bytes, &key->key_, ECC_SECP256R1);
     if (result != 0) return failed("key", result);
     key->point_.resize(kPoint_bytes_max);
     word32 bytes = kPoint_bytes_max;

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include <zenwire/base/duration.hpp>
 #include <zenwire/engine/heartbeat.hpp>
 
 namespace zenwire {
@@ -8,10 +9,6 @@ namespace {
 constexpr std::uint64_t kTicksPerPeriod = 4;
 // No tick is closer than this to the last: a millisecond is far below any network's jitter.
 constexpr std::uint64_t kTick_ns_min = 1'000'000;
-
-std::uint64_t nanoseconds(std::chrono::nanoseconds duration) noexcept {
-  return static_cast<std::uint64_t>(duration.count());
-}
 
 }  // namespace
 
@@ -29,8 +26,8 @@ Result<void> HeartbeatOptions::validate() const {
 Heartbeat::Heartbeat(const HeartbeatOptions& options) noexcept
     : kind_(options.kind),
       missed_max_(options.missed_max),
-      interval_ns_(nanoseconds(options.interval)),
-      idle_ns_(nanoseconds(options.idle_timeout)) {
+      interval_ns_(to_ns(options.interval)),
+      idle_ns_(to_ns(options.idle_timeout)) {
   std::uint64_t shortest_ns = kNever_ns;
   if (beats()) shortest_ns = interval_ns_;
   if (idle_ns_ != 0) shortest_ns = std::min(shortest_ns, idle_ns_);

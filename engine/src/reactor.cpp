@@ -12,6 +12,7 @@
 #include <sched.h>
 #include <sys/mman.h>
 
+#include <zenwire/base/duration.hpp>
 #include <zenwire/base/want_of_memory.hpp>
 #include <zenwire/engine/reactor.hpp>
 #include <zenwire/engine/uring_io.hpp>
@@ -777,7 +778,7 @@ inline Instant_ns Reactor::Impl::wait_until() noexcept {
 
 bool Reactor::Impl::still_spins(Instant_ns now_ns) noexcept {
   if (idle_since_ns == 0) idle_since_ns = now_ns;
-  return now_ns - idle_since_ns < static_cast<Instant_ns>(options.spin_for.count());
+  return now_ns - idle_since_ns < to_ns(options.spin_for);
 }
 
 // Something came for a reactor that is about to sleep.
@@ -972,8 +973,7 @@ void Reactor::Impl::settle(Slot& slot, std::size_t bytes) noexcept {
 }
 
 void Reactor::Impl::choose_take(Slot& slot, std::size_t bytes, Instant_ns began_ns) noexcept {
-  if (began_ns != 0 &&
-      io->now() - began_ns > static_cast<Instant_ns>(options.slow_callback.count())) [[unlikely]] {
+  if (began_ns != 0 && io->now() - began_ns > to_ns(options.slow_callback)) [[unlikely]] {
     slot.peek_allowed = false;
     ++counters.peeks_switched_off;
     if (user) note_deadline(began_ns);

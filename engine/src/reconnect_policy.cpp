@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <string>
 
+#include <zenwire/base/duration.hpp>
 #include <zenwire/engine/reconnect_policy.hpp>
 
 namespace zenwire {
@@ -56,10 +57,6 @@ std::uint64_t next_random(std::uint64_t& state) noexcept {
   return value ^ (value >> 31);
 }
 
-std::uint64_t nanoseconds(std::chrono::nanoseconds duration) noexcept {
-  return static_cast<std::uint64_t>(duration.count());
-}
-
 }  // namespace
 
 RetryClass retry_class(Errc code, int http_status) noexcept {
@@ -104,8 +101,7 @@ std::uint64_t ReconnectPolicy::shortened(std::uint64_t wait_ns) noexcept {
 }
 
 std::uint64_t ReconnectPolicy::next_wait_ns() noexcept {
-  const std::uint64_t wait_ns =
-      backoff_ns(nanoseconds(options_.base), nanoseconds(options_.cap), backoffs_);
+  const std::uint64_t wait_ns = backoff_ns(to_ns(options_.base), to_ns(options_.cap), backoffs_);
   backoffs_ = std::min(backoffs_ + 1, std::numeric_limits<std::uint32_t>::max() - 1);
   return shortened(wait_ns);
 }
@@ -116,7 +112,7 @@ RetryVerdict ReconnectPolicy::retry(std::uint64_t wait_ns) noexcept {
 
 RetryVerdict ReconnectPolicy::dropped(Errc reason, Instant_ns now_ns) noexcept {
   ZW_ASSERT(opened_ns_ != 0 && now_ns >= opened_ns_);
-  if (now_ns - opened_ns_ >= nanoseconds(options_.stable_after)) reset();
+  if (now_ns - opened_ns_ >= to_ns(options_.stable_after)) reset();
   opened_ns_ = 0;
   if (retry_class(reason) == RetryClass::fatal) return {.refusal = reason};
   if (retries_ >= options_.retries_max) return {.refusal = Errc::reconnects_exhausted};
@@ -131,7 +127,7 @@ RetryVerdict ReconnectPolicy::failed(Errc reason, int http_status,
   std::uint64_t wait_ns = next_wait_ns();
   if (retryable == RetryClass::retry_after && retry_after) {
     const auto limit = std::chrono::duration_cast<std::chrono::seconds>(options_.retry_after_max);
-    wait_ns = std::max(wait_ns, nanoseconds(std::min(*retry_after, limit)));
+    wait_ns = std::max(wait_ns, to_ns(std::min(*retry_after, limit)));
   }
   return retry(wait_ns);
 }

@@ -168,19 +168,19 @@ std::string_view cut(std::string_view text, std::size_t bytes_max) noexcept {
 
 // A close frame's payload, if it is one: {code, reason}; without a code 1005, as RFC 6455, section
 // 7.1.5 has it.
-struct ClosePayload {
+struct RecordedClose {
   unsigned code = 1005;
   Bytes reason;
 };
 
-std::optional<ClosePayload> parse_close(Bytes payload) noexcept {
-  if (payload.empty()) return ClosePayload{};
+std::optional<RecordedClose> recorded_close(Bytes payload) noexcept {
+  if (payload.empty()) return RecordedClose{};
   if (payload.size() < 2 || payload.size() > kControl_bytes_max) return {};
   const unsigned code = load_big_endian<std::uint16_t>(payload.data());
   const Bytes reason = payload.subspan(2);
   // 1005 on the wire is forbidden; written as it is, it would read back as "no code".
   if (code == 1005 || !is_utf8(reason)) return {};
-  return ClosePayload{code, reason};
+  return RecordedClose{code, reason};
 }
 
 // The status file, or nothing.
@@ -266,7 +266,7 @@ class Recorder::Writer {
   void end_recording() noexcept;
   char* put_line(const RecordView& record) noexcept;
   char* put_payload(char* to, const RecordView& record, bool base64) noexcept;
-  char* put_close(char* to, const ClosePayload& close) noexcept;
+  char* put_close(char* to, const RecordedClose& close) noexcept;
   static bool is_text(const RecordView& record, bool redacted) noexcept;
   char* put_event(char* to, const EventView& event) noexcept;
 
@@ -515,7 +515,7 @@ void Recorder::Writer::append_carefully(const RecordView& record) noexcept {
 char* Recorder::Writer::put_line(const RecordView& record) noexcept {
   if (!make_room(cursor_, kFrame_bytes)) return nullptr;
   const auto close = record.type == RecordType::close && record.secrets.empty()
-                         ? parse_close(record.payload)
+                         ? recorded_close(record.payload)
                          : std::nullopt;
   const bool base64 = !close && !is_text(record, !record.secrets.empty());
   const Moment moment = moment_of(record.ns);
@@ -565,7 +565,7 @@ char* Recorder::Writer::put_payload(char* to, const RecordView& record, bool bas
 }
 
 // {"code":1000,"reason":"..."} within the string: what is escaped in it is escaped twice.
-char* Recorder::Writer::put_close(char* to, const ClosePayload& close) noexcept {
+char* Recorder::Writer::put_close(char* to, const RecordedClose& close) noexcept {
   constexpr std::size_t kOnce_bytes_max = json_escaped_max(kControl_bytes_max);
   if (!make_room(to, json_escaped_max(kOnce_bytes_max) + kFrame_bytes)) {
     roll_back(to);

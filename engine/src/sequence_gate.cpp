@@ -2,6 +2,7 @@
 #include <bit>
 #include <cstring>
 
+#include <zenwire/base/duration.hpp>
 #include <zenwire/base/want_of_memory.hpp>
 #include <zenwire/engine/sequence_gate.hpp>
 
@@ -15,10 +16,6 @@ constexpr std::size_t arena_bytes(std::size_t payload_bytes) noexcept {
   return (payload_bytes + kReadPadding_bytes + kLine_bytes - 1) / kLine_bytes * kLine_bytes;
 }
 static_assert(arena_bytes(0) >= kReadPadding_bytes && arena_bytes(1) % kLine_bytes == 0);
-
-std::uint64_t to_ns(std::chrono::nanoseconds duration) noexcept {
-  return static_cast<std::uint64_t>(duration.count());
-}
 
 }  // namespace
 

@@ -156,7 +156,7 @@ void Session::stop(std::chrono::nanoseconds deadline) noexcept {
   if (impl.stopping || state() == SessionState::stopped) return;
   impl.stopping = true;
   impl.stop_error = Errc::session_stopped;
-  impl.stop_deadline_ns = impl.now_ns() + nanoseconds(std::max(deadline, decltype(deadline)(0)));
+  impl.stop_deadline_ns = impl.now_ns() + to_ns(std::max(deadline, decltype(deadline)(0)));
   impl.retry_at_ns = kNever_ns;
   for (Impl::Line& line : impl.lines) {
     if (line.connection && line.state == SessionState::open)
@@ -350,7 +350,7 @@ Instant_ns Session::time_until(MethodId method) noexcept {
 void Session::throttled(MethodId method, std::chrono::nanoseconds retry_after) noexcept {
   RateLimiter* const limiter = impl_->options.limiter;
   if (limiter != nullptr)
-    limiter->throttled(limiter->cost(method), impl_->now_ns(), nanoseconds(retry_after));
+    limiter->throttled(limiter->cost(method), impl_->now_ns(), to_ns(retry_after));
 }
 
 // --- Channels.

@@ -11,15 +11,12 @@
 #include <string_view>
 #include <vector>
 
+#include <zenwire/base/duration.hpp>
 #include <zenwire/engine/session.hpp>
 
 #include "session_telemetry.hpp"
 
 namespace zenwire {
-
-inline std::uint64_t nanoseconds(std::chrono::nanoseconds duration) noexcept {
-  return static_cast<std::uint64_t>(duration.count());
-}
 
 // One connection of the session, and the state that dies with it. Callbacks of the reactor name the
 // line, so that what comes for the one is never taken for the other's.

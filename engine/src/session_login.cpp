@@ -63,7 +63,7 @@ Errc Session::Impl::send_draft(Line& line, Draft& draft, MethodId method, EndFun
   if (draft.correlated()) {
     const Request request{.id = RequestId(draft.assigned_id()),
                           .method = method,
-                          .deadline_ns = now + nanoseconds(timeout),
+                          .deadline_ns = now + to_ns(timeout),
                           .on_end = on_end ? on_end : EndFunction(&ignore_end, nullptr)};
     return requests
         .send_secret(*connection, request, draft.payload(), draft.secrets(), ticks(),
@@ -85,7 +85,7 @@ void Session::Impl::log_in(Line& line) noexcept {
   const Errc sent = send_draft(line, draft, dialect.login_method,
                                EndFunction::to<&Line::on_login_end>(line), options.login_timeout);
   if (sent != Errc::ok) return drop(line, sent);
-  line.answer_deadline_ns = now_ns() + nanoseconds(options.login_timeout);
+  line.answer_deadline_ns = now_ns() + to_ns(options.login_timeout);
   set_state(line, SessionState::authenticating, Error());
 }
 
@@ -131,7 +131,7 @@ void Session::Impl::preparation_ended(Line& line, const RequestEnd& end) noexcep
 
 void Session::Impl::schedule_renewal(Line& line, const LoginAnswer& answer) noexcept {
   const bool renews = dialect.write_renewal && answer.renew_after.count() > 0;
-  line.renew_ns = renews ? now_ns() + nanoseconds(answer.renew_after) : kNever_ns;
+  line.renew_ns = renews ? now_ns() + to_ns(answer.renew_after) : kNever_ns;
 }
 
 void Session::Impl::renew(Line& line) noexcept {
@@ -175,7 +175,7 @@ void Session::Impl::ask(Line& line) noexcept {
 
 // False: later, or nothing to ask.
 bool Session::Impl::ask_chunk(Line& line) noexcept {
-  const Instant_ns paced_ns = line.last_chunk_ns + nanoseconds(options.chunk_interval);
+  const Instant_ns paced_ns = line.last_chunk_ns + to_ns(options.chunk_interval);
   if (options.chunk_interval.count() > 0 && now_ns() < paced_ns) {
     line.next_chunk_ns = paced_ns;
     return false;
@@ -207,7 +207,7 @@ void Session::Impl::sent_chunk(Line& line, const Draft& draft) noexcept {
   if (draft.correlated()) return;  // its deadline is the request's
   line.ask_id = draft.assigned_id();
   if (!dialect.tells_subscriptions) return settle_all(line, true);
-  line.answer_deadline_ns = now + nanoseconds(options.acknowledge_timeout);
+  line.answer_deadline_ns = now + to_ns(options.acknowledge_timeout);
 }
 
 // A message that will never fit ends the connection, or it would be tried for ever.
@@ -300,7 +300,7 @@ void Session::Impl::check_restored(Line& line) noexcept {
   if (&line != &active()) return second_line_open(line);
   ++counters.restores;
   latency.outage.record(now_ns() - outage_since_ns);
-  const std::uint64_t age_ns = nanoseconds(options.rotation.age_max);
+  const std::uint64_t age_ns = to_ns(options.rotation.age_max);
   rotate_at_ns = age_ns == 0 ? kNever_ns : line.opened_ns + age_ns;
   set_state(line, SessionState::open, Error());
 }

@@ -39,7 +39,7 @@ void Session::Impl::second_line_open(Line& line) noexcept {
   set_state(line, SessionState::open, Error());
   if (line.state != SessionState::open || &line == &active()) return;
   if (flows(line, now_ns())) return change_over(line);
-  flow_deadline_ns = now_ns() + nanoseconds(options.rotation.flow_timeout);
+  flow_deadline_ns = now_ns() + to_ns(options.rotation.flow_timeout);
 }
 
 bool Session::Impl::flows(const Line& line, Instant_ns now) const noexcept {
@@ -54,8 +54,8 @@ void Session::Impl::change_over(Line& to) noexcept {
   active_line = to.index;
   ++counters.rotations;
   old.draining = true;
-  drain_deadline_ns = now_ns() + nanoseconds(options.rotation.drain_timeout);
-  const std::uint64_t age_ns = nanoseconds(options.rotation.age_max);
+  drain_deadline_ns = now_ns() + to_ns(options.rotation.drain_timeout);
+  const std::uint64_t age_ns = to_ns(options.rotation.age_max);
   rotate_at_ns = age_ns == 0 ? kNever_ns : to.opened_ns + age_ns;
   if (old.state == SessionState::open) set_state(old, SessionState::closing, Errc::rotated);
   drain(old, now_ns());
@@ -78,8 +78,8 @@ void Session::Impl::second_line_ended(Line& line, const Error& error) noexcept {
   flow_deadline_ns = drain_deadline_ns = kNever_ns;
   if (!drained) {
     ++counters.rotations_failed;
-    const std::uint64_t age_ns = nanoseconds(options.rotation.age_max);
-    if (age_ns != 0) rotate_at_ns = now_ns() + nanoseconds(options.reconnect.cap);
+    const std::uint64_t age_ns = to_ns(options.rotation.age_max);
+    if (age_ns != 0) rotate_at_ns = now_ns() + to_ns(options.reconnect.cap);
   }
   const Error reason = drained ? Error(Errc::rotated) : error;
   if (line.state != SessionState::stopped) set_state(line, SessionState::stopped, reason);

@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <cstring>
 
+#include <zenwire/base/duration.hpp>
+
 #include "start_thread.hpp"
 
 namespace zenwire::detail {
@@ -15,10 +17,6 @@ constexpr std::size_t kReaped_max = 64;
 constexpr Instant_ns kKeysPeriod_ns = 4'000'000;
 // A server that answered with an error may take this long over its body.
 constexpr std::chrono::milliseconds kBodyWait{250};
-
-Instant_ns nanoseconds(std::chrono::nanoseconds duration) noexcept {
-  return static_cast<Instant_ns>(duration.count());
-}
 
 Errc connect_error(int error) noexcept {
   switch (error) {
@@ -165,7 +163,7 @@ void Attempt::tell(OpenStage stage) noexcept {
 
 void Attempt::start() {
   started_ns_ = stage_started_ns_ = setup_.io_->now();
-  total_deadline_ns_ = started_ns_ + nanoseconds(options_.deadlines.total);
+  total_deadline_ns_ = started_ns_ + to_ns(options_.deadlines.total);
   if (role == Role::server) {
     remote_ = setup_.io_->remote_address(established.socket);
     setup_.io_->configure(established.socket, listener_->options.socket);
@@ -372,7 +370,7 @@ Result<void> Attempt::gather() {
   established.opened.local = setup_.io_->local_address(established.socket);
   established.label = role == Role::client ? url_.printable() : remote_.text();
   established.limits = options_.limits;
-  established.close_timeout_ns = nanoseconds(options_.deadlines.close);
+  established.close_timeout_ns = to_ns(options_.deadlines.close);
   if (options_.socket.kernel_stamps) established.transmits = std::make_unique<TransmitLog>();
   const Bytes leftover = opening_->leftover();
   established.leftover.assign(leftover.begin(), leftover.end());
@@ -425,7 +423,7 @@ void Attempt::conclude() noexcept {
 // --- Attempt: deadlines.
 
 void Attempt::arm(std::chrono::nanoseconds stage_limit, Errc code) noexcept {
-  const Instant_ns stage_deadline_ns = setup_.io_->now() + nanoseconds(stage_limit);
+  const Instant_ns stage_deadline_ns = setup_.io_->now() + to_ns(stage_limit);
   deadline_code_ = stage_deadline_ns < total_deadline_ns_ ? code : Errc::open_timeout;
   setup_.timers_.arm(deadline_, std::min(stage_deadline_ns, total_deadline_ns_));
 }

@@ -3,6 +3,7 @@
 #include <optional>
 #include <utility>
 
+#include <zenwire/base/duration.hpp>
 #include <zenwire/codec/url.hpp>
 #include <zenwire/pool/edges.hpp>
 
@@ -11,10 +12,6 @@ namespace {
 
 // How often a swap looks whether its new line is open.
 constexpr Instant_ns kSwapPeriod_ns = 1'000'000;
-
-std::uint64_t to_ns(std::chrono::nanoseconds duration) noexcept {
-  return static_cast<std::uint64_t>(duration.count());
-}
 
 // "1.2.3.4", "1.2.3.4:443", "::1", "[::1]:443".
 std::optional<Address> parse_edge(std::string_view text, std::uint16_t port) noexcept {

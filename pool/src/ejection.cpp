@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include <zenwire/base/duration.hpp>
 #include <zenwire/pool/ejection.hpp>
 
 namespace zenwire {
@@ -8,10 +9,6 @@ namespace {
 // Of the plain moving average that outliers are found by.
 constexpr double kMeanWeight = 1.0 / 16;
 constexpr std::uint32_t kDoublings_max = 20;
-
-std::uint64_t to_ns(std::chrono::nanoseconds duration) noexcept {
-  return static_cast<std::uint64_t>(duration.count());
-}
 
 }  // namespace
 

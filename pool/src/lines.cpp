@@ -3,16 +3,13 @@
 #include <string>
 #include <utility>
 
+#include <zenwire/base/duration.hpp>
 #include <zenwire/pool/lines.hpp>
 
 #include "pool_telemetry.hpp"
 
 namespace zenwire {
 namespace {
-
-std::uint64_t to_ns(std::chrono::nanoseconds duration) noexcept {
-  return static_cast<std::uint64_t>(duration.count());
-}
 
 // A line that is to end looks this often whether its last requests have been answered.
 constexpr Instant_ns kDrainPeriod_ns = 1'000'000;

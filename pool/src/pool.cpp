@@ -3,6 +3,7 @@
 #include <cstring>
 #include <utility>
 
+#include <zenwire/base/duration.hpp>
 #include <zenwire/base/want_of_memory.hpp>
 #include <zenwire/pool/pool.hpp>
 
@@ -14,10 +15,6 @@ constexpr int kStallsLookedAt = 64;
 
 constexpr std::uint64_t kTicksPerHedge = 4;
 constexpr std::uint64_t kTick_ns_min = 50'000;
-
-std::uint64_t to_ns(std::chrono::nanoseconds duration) noexcept {
-  return static_cast<std::uint64_t>(duration.count());
-}
 
 // What the message itself is guilty of, whatever member it goes through.
 constexpr bool is_the_messages_own(Errc error) noexcept {

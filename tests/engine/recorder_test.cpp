@@ -22,6 +22,7 @@
 #include <zenwire/engine/recording.hpp>
 
 #include "recording_files.hpp"
+#include "sanitized.hpp"
 
 namespace zenwire {
 namespace {
@@ -638,7 +639,7 @@ Record numbered(std::uint64_t number) {
 
 TEST(Recorder, killed_at_any_moment_has_what_it_published) {
   constexpr unsigned kSeed = 20260120;
-  constexpr int kKills = 100;
+  constexpr int kKills = test::kSanitized ? 20 : 100;
   SCOPED_TRACE(testing::Message() << "seed " << kSeed);
   std::mt19937 random(kSeed);
   int torn = 0;

@@ -16,6 +16,7 @@
 #include <zenwire/testing/sim_world.hpp>
 
 #include "allocation_counter.hpp"
+#include "sanitized.hpp"
 #include "session_fixture.hpp"
 #include "test_venue.hpp"
 #include "uncounted_io.hpp"
@@ -26,7 +27,7 @@ namespace {
 using test::kMillisecond;
 using test::kSecond;
 
-constexpr std::uint64_t kDrops = 10'000;
+constexpr std::uint64_t kDrops = test::kSanitized ? 2'000 : 10'000;
 constexpr std::uint64_t kDropsPerWorld = 250;
 constexpr std::size_t kChannels = 12;
 constexpr std::size_t kRequests_max = 40'000;

@@ -15,6 +15,10 @@ namespace zenwire {
 inline constexpr std::uint8_t kWindowBits_min = 8;
 inline constexpr std::uint8_t kWindowBits_max = 15;
 
+constexpr bool is_window_bits(std::uint8_t bits) noexcept {
+  return bits >= kWindowBits_min && bits <= kWindowBits_max;
+}
+
 // What this end wants of permessage-deflate. A client writes it into its request; a server holds
 // the offers that come against it. A window is 2 to the power of its bits, in bytes, 8 to 15.
 struct DeflateOffer {

@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include <zenwire/base/assert.hpp>
+#include <zenwire/base/duration.hpp>
 #include <zenwire/engine/io.hpp>
 
 namespace zenwire {
@@ -31,8 +32,8 @@ class Circuit {
  public:
   explicit Circuit(const CircuitOptions& options = {}) noexcept
       : failures_max_(options.failures_max),
-        open_for_ns_(static_cast<std::uint64_t>(options.open_for.count())),
-        open_for_max_ns_(static_cast<std::uint64_t>(options.open_for_max.count())) {
+        open_for_ns_(to_ns(options.open_for)),
+        open_for_max_ns_(to_ns(options.open_for_max)) {
     ZW_ASSERT(options.failures_max > 0);
     ZW_ASSERT(options.open_for.count() > 0 && options.open_for <= options.open_for_max);
   }
