@@ -60,6 +60,7 @@ constexpr Row kRows[] = {
     {"reactor", "core", [](Configuration& c) -> Place { return &c.reactor.core; }, "pin the reactor's thread to this core; -1 leaves it"},
     {"reactor", "idle", [](Configuration& c) -> Place { return place_of(c.reactor.idle, kIdleNames); }, "what an idle reactor does: spin, spin_then_block, block"},
     {"reactor", "spin_for_us", [](Configuration& c) -> Place { return &c.reactor.spin_for; }, "with spin_then_block: how long it spins without work"},
+    {"reactor", "gather_for_us", [](Configuration& c) -> Place { return &c.reactor.gather_for; }, "with block: how long it lets more of a stream at full speed come before it looks again"},
     {"reactor", "connections_max", [](Configuration& c) -> Place { return &c.reactor.connections_max; }, "connections at a time"},
     {"reactor", "receive_buffer_bytes", [](Configuration& c) -> Place { return &c.reactor.receive_buffer_bytes; }, "of each connection"},
     {"reactor", "send_buffer_bytes", [](Configuration& c) -> Place { return &c.reactor.send_buffer_bytes; }, "of each connection"},

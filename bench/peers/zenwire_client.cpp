@@ -17,6 +17,8 @@ constexpr unsigned kSilence_s = 60;
 constexpr std::chrono::milliseconds kFarewell{200};
 // Of all connections together, but at least 64 KiB each: fewer and larger reads, within the cache.
 constexpr std::size_t kReceive_bytes = std::size_t{1} << 18;
+// A drain that may sleep is asked for little processor time, and for nothing at once.
+constexpr std::chrono::microseconds kGather_for{500};
 
 std::string text_of(const Error& error) {
   return std::string(message(error.code())) + ": " + std::string(error.detail());
@@ -88,6 +90,7 @@ ReactorOptions ZenwireClient::reactor_options() const {
   ReactorOptions options;
   options.idle = options_.spin ? Idle::spin : Idle::block;
   options.connections_max = options_.connections;
+  if (options_.mode == Mode::sink && !options_.spin) options.gather_for = kGather_for;
   options.receive_buffer_bytes = kReceive_bytes / std::min(options_.connections, 4u);
   // One to receive and one to send, where a message does not fit into the connection's own.
   const bool large = options_.message_bytes > options.receive_buffer_bytes / 2;

@@ -122,6 +122,11 @@ std::size_t JournalIo::reap(std::span<Reaped> out, Instant_ns wait_until_ns) noe
   return count;
 }
 
+// A replay does not wait.
+void JournalIo::gather(Instant_ns until_ns) noexcept {
+  if (io_ != nullptr) io_->gather(until_ns);
+}
+
 // The journal has ended: whatever is in flight is cancelled, so that the reactor can end.
 std::size_t JournalIo::reap_dead(std::span<Reaped> out) noexcept {
   if (io_ != nullptr) return 0;

@@ -31,6 +31,7 @@ class JournalIo final : public Io {
   void submit_resolve(Completion&, ResolveRequest&) noexcept override;
   void submit_cancel(Completion& target) noexcept override;
   std::size_t reap(std::span<Reaped> out, Instant_ns wait_until_ns) noexcept override;
+  void gather(Instant_ns until_ns) noexcept override;
   void wake() noexcept override;
 
   std::ptrdiff_t take(Socket, MutableBytes, TakeMode) noexcept override;

@@ -4,7 +4,7 @@ namespace zenwire::detail {
 namespace {
 
 // Another layout of events, or an engine that makes other calls, is another version.
-constexpr std::uint64_t kVersion = 2;
+constexpr std::uint64_t kVersion = 3;
 
 template <typename Integer>
 void transfer(Journal& journal, Integer& value) {
@@ -18,6 +18,7 @@ void transfer(Journal& journal, std::chrono::nanoseconds& value) {
 void transfer(Journal& journal, ReactorOptions& options) {
   transfer(journal, options.idle);
   transfer(journal, options.spin_for);
+  transfer(journal, options.gather_for);
   transfer(journal, options.connections_max);
   transfer(journal, options.receive_buffer_bytes);
   transfer(journal, options.send_buffer_bytes);

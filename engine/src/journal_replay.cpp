@@ -26,6 +26,7 @@ class NoIo final : public Io {
   void submit_resolve(Completion&, ResolveRequest&) noexcept override {}
   void submit_cancel(Completion&) noexcept override {}
   std::size_t reap(std::span<Reaped>, Instant_ns) noexcept override { return 0; }
+  void gather(Instant_ns) noexcept override {}
   void wake() noexcept override {}
   std::ptrdiff_t take(Socket, MutableBytes, TakeMode) noexcept override { return 0; }
   std::ptrdiff_t settle(Socket, std::size_t bytes) noexcept override {

@@ -306,6 +306,8 @@ Result<void> ReactorOptions::validate() const {
   if (message_bytes_max == 0 || message_bytes_max > (std::uint64_t{1} << 31)) {
     return refused("message_bytes_max", "must be 1 to 2 GiB");
   }
+  if (gather_for < std::chrono::nanoseconds(0) || gather_for > std::chrono::milliseconds(10))
+    return refused("gather_for", "must be 0 to 10 ms");
   if (core >= 0 && static_cast<unsigned>(core) >= std::thread::hardware_concurrency()) {
     return refused("core", "this machine has no core " + std::to_string(core));
   }

@@ -41,6 +41,8 @@ constexpr std::size_t kOutboxRecordsPerTurn_max = 64;
 constexpr std::uint64_t kTurnsPerClockRead = 32;
 // A take of more than this is a burst: the acknowledgement is not worth a second call over it.
 constexpr std::size_t kPeek_bytes_max = 4096;
+// A turn of so many bytes is of a stream at full speed: more may gather before the next look.
+constexpr std::uint64_t kGather_bytes_min = 16 << 10;
 // Every so many bursts the callbacks are timed, to find one that is too slow to be peeked.
 constexpr std::uint64_t kBurstsPerTiming = 16;
 // A sleeping reactor looks after messages that wait for room in a queue this often: their reader
@@ -153,6 +155,7 @@ struct Reactor::Impl {
   bool noticed_turn(bool may_wait) noexcept;
   bool work(bool worked, bool may_wait) noexcept;
   bool reap(bool worked, bool may_wait) noexcept;
+  void gather(bool may_wait) noexcept;
   [[nodiscard]] Instant_ns wait_until() noexcept;
   [[nodiscard]] bool still_spins(Instant_ns now_ns) noexcept;
   bool drain_outboxes() noexcept;
@@ -265,6 +268,8 @@ struct Reactor::Impl {
   // Where outcomes are copied to. A member: as a local its 4 KiB would be initialised in each turn.
   std::array<Reaped, kReaped_max> reaped{};
   Instant_ns idle_since_ns = 0;
+  bool gathers = false;               // see ReactorOptions::gather_for
+  std::uint64_t bytes_looked_at = 0;  // bytes_received when it was last looked for more
   bool stopping = false;
   Instant_ns stop_deadline_ns = kNever_ns;
 
@@ -306,6 +311,7 @@ Reactor::Impl::Impl(Reactor* reactor, const ReactorOptions& reactor_options,
       counters(reactor_counters),
       sample_timer(Callback<Timer&>::to<&Impl::on_sample>(*this)) {
   if (!options.log) options.log = Callback<std::string_view>(&log_to_stderr, nullptr);
+  gathers = options.idle == Idle::block && to_ns(options.gather_for) != 0;
 }
 
 // From here on all that comes in passes the journal; on replay it comes from there.
@@ -742,6 +748,7 @@ inline bool Reactor::Impl::work(bool worked, bool may_wait) noexcept {
 }
 
 bool Reactor::Impl::reap(bool worked, bool may_wait) noexcept {
+  if (gathers) gather(may_wait);
   std::size_t count = 0;
   const bool over = stopping && in_use == 0;
   // With a journal the clock is read whether it may wait or not: a replay does not know.
@@ -759,6 +766,16 @@ bool Reactor::Impl::reap(bool worked, bool may_wait) noexcept {
   }
   for (std::size_t i = 0; i < count; ++i) reaped[i].completion->complete(reaped[i].outcome);
   return count != 0;
+}
+
+// A journal has the look at the clock whether it may wait or not, as above.
+void Reactor::Impl::gather(bool may_wait) noexcept {
+  const std::uint64_t taken_bytes = counters.bytes_received - bytes_looked_at;
+  bytes_looked_at = counters.bytes_received;
+  if (taken_bytes < kGather_bytes_min || !ready_slots.empty() || stopping) return;
+  if (!may_wait && !user) return;
+  const Instant_ns until_ns = io->now() + to_ns(options.gather_for);
+  if (may_wait) io->gather(std::min(until_ns, timers.next_deadline_ns()));
 }
 
 // 0: not now.

@@ -96,6 +96,7 @@ struct UringIo::Impl {
   [[nodiscard]] bool kernel_has_work() const noexcept;
   std::size_t copy_out(std::span<Reaped> out) noexcept;
   void enter(Instant_ns wait_until_ns, Instant_ns now_ns) noexcept;
+  void wait_for(unsigned completions, Instant_ns duration_ns) noexcept;
 };
 
 UringIo::Impl::~Impl() {
@@ -234,15 +235,18 @@ void UringIo::Impl::enter(Instant_ns wait_until_ns, Instant_ns now_ns) noexcept 
     io_uring_submit_and_get_events(&ring);
     return;
   }
-  io_uring_cqe* ignored = nullptr;
   if (wait_until_ns == kNever_ns) {
     io_uring_submit_and_wait(&ring, 1);
     return;
   }
-  const Instant_ns left_ns = wait_until_ns - now_ns;
-  __kernel_timespec time{static_cast<long long>(left_ns / 1'000'000'000),
-                         static_cast<long long>(left_ns % 1'000'000'000)};
-  io_uring_submit_and_wait_timeout(&ring, &ignored, 1, &time, nullptr);
+  wait_for(1, wait_until_ns - now_ns);
+}
+
+void UringIo::Impl::wait_for(unsigned completions, Instant_ns duration_ns) noexcept {
+  io_uring_cqe* ignored = nullptr;
+  __kernel_timespec time{static_cast<long long>(duration_ns / 1'000'000'000),
+                         static_cast<long long>(duration_ns % 1'000'000'000)};
+  io_uring_submit_and_wait_timeout(&ring, &ignored, completions, &time, nullptr);
 }
 
 inline std::size_t UringIo::Impl::copy_out(std::span<Reaped> out) noexcept {
@@ -284,6 +288,15 @@ std::size_t UringIo::reap(std::span<Reaped> out, Instant_ns wait_until_ns) noexc
     return count;
   }
   return count + (count < out.size() ? impl_->copy_out(out.subspan(count)) : 0);
+}
+
+// For more completions than ever come in that time; for as many as the queue holds at most, so that
+// none is held back.
+void UringIo::gather(Instant_ns until_ns) noexcept {
+  const Instant_ns now_ns = now();
+  if (until_ns <= now_ns) return;
+  impl_->enable();
+  impl_->wait_for(impl_->ring.cq.ring_entries, until_ns - now_ns);
 }
 
 void UringIo::wake() noexcept {

@@ -102,6 +102,11 @@ std::size_t SimIo::reap(std::span<Reaped> out, Instant_ns wait_until_ns) noexcep
   return count;
 }
 
+void SimIo::gather(Instant_ns until_ns) noexcept {
+  enter();
+  if (until_ns > network_.now_ns()) network_.pass(until_ns - network_.now_ns());
+}
+
 // A step of the world notes what is waited for and goes on when everybody has had a turn. Without
 // one, as when a reactor is destroyed, nobody else acts: time passes here.
 void SimIo::wait(Instant_ns wait_until_ns) noexcept {

@@ -271,6 +271,21 @@ TYPED_TEST(IoContract, a_reap_without_waiting_returns_at_once_and_one_with_a_dea
   EXPECT_EQ(this->io->reap(reaped, this->io->now() - 1), 0U);  // past already
 }
 
+TYPED_TEST(IoContract, what_comes_while_it_gathers_is_told_by_the_next_reap) {
+  this->connect();
+  Operation poll;
+  this->io->submit_poll(poll.completion, this->server, PollFor::readable, true);
+  this->send_all(this->client, "abc");
+  const Instant_ns until_ns = this->io->now() + 5 * kMillisecond_ns;
+  this->io->gather(until_ns);
+  EXPECT_GE(this->io->now(), until_ns);
+  EXPECT_TRUE(poll.outcomes.empty());
+  ASSERT_TRUE(this->until([&] { return !poll.outcomes.empty(); }));
+  EXPECT_EQ(this->take(this->server, 3), "abc");
+  this->io->gather(this->io->now() - 1);  // past already
+  this->end(poll);
+}
+
 TYPED_TEST(IoContract, wake_ends_a_waiting_reap_from_any_thread) {
   std::thread other([&] { this->io->wake(); });
   std::array<Reaped, 4> reaped;

@@ -7,6 +7,7 @@ constexpr std::uint32_t kMessage_bytes_least = 16 << 10;
 constexpr std::uint32_t kMessage_bytes_most = 128 << 10;
 constexpr std::uint32_t kBuffer_bytes_most = 32 << 10;
 constexpr std::uint32_t kBuffer_bytes_least = 4096;
+constexpr std::uint64_t kGather_ns_most = 2'000'000;
 
 Idle choose_idle(testing::Random& random) {
   constexpr Idle kAll[] = {Idle::spin, Idle::spin_then_block, Idle::block};
@@ -41,6 +42,7 @@ Setting Setting::choose(testing::Random& random) {
   setting.patient = random.chance_ppm(600'000);
   setting.records = random.chance_ppm(10'000);
   setting.slow_callbacks = random.chance_ppm(250'000);
+  if (random.chance_ppm(250'000)) setting.gather_ns = 1 + random.below(kGather_ns_most);
   return setting;
 }
 
@@ -53,6 +55,7 @@ bool Setting::is_harmless() const noexcept {
 ReactorOptions Setting::reactor_options(bool client) const {
   ReactorOptions options;
   options.idle = client ? client_idle : server_idle;
+  options.gather_for = std::chrono::nanoseconds(gather_ns);
   options.connections_max = client ? connections : connections + links;
   options.receive_buffer_bytes = options.send_buffer_bytes = buffer_bytes;
   options.large_buffers = large_buffers;
@@ -84,7 +87,7 @@ std::string Setting::text() const {
          number("queue_reads_ppm", queue_reads_ppm) + number("outbox", outbox) +
          number("latest", latest) + number("tls", tls) + number("deflate", deflate) +
          number("patient", patient) + number("records", records) +
-         number("slow_callbacks", slow_callbacks);
+         number("slow_callbacks", slow_callbacks) + number("gather_ns", gather_ns);
 }
 
 }  // namespace zenwire::simulation

@@ -36,6 +36,7 @@ struct Setting {
   bool patient = false;  // deadlines that only a lost connection reaches
   bool records = false;  // the client's messages, to a file
   bool slow_callbacks = false;
+  std::uint64_t gather_ns = 0;
 
   static Setting choose(testing::Random& random);
   // Nothing of it ends a connection: all must open, deliver everything and close in order.

@@ -41,6 +41,10 @@ class AroundIo : public Io {
     const auto scope = around_();
     return io_->reap(out, wait_until_ns);
   }
+  void gather(Instant_ns until_ns) noexcept override {
+    const auto scope = around_();
+    io_->gather(until_ns);
+  }
   void wake() noexcept override {
     const auto scope = around_();
     io_->wake();

@@ -174,6 +174,8 @@ class Io {
   // does not wait, kNever_ns: waits for an outcome or wake()). Returns how many of `out` are
   // filled. Costs two loads when idle.
   virtual std::size_t reap(std::span<Reaped> out, Instant_ns wait_until_ns) noexcept = 0;
+  // Enters submissions and sleeps until then, whatever comes: outcomes gather for the next reap().
+  virtual void gather(Instant_ns until_ns) noexcept = 0;
   // Ends a waiting reap, from any thread.
   virtual void wake() noexcept = 0;
 

@@ -122,6 +122,11 @@ struct ReactorOptions {
   int core = -1;  // pin the running thread to this core; -1 leaves it
   Idle idle = Idle::spin;
   std::chrono::nanoseconds spin_for = std::chrono::microseconds(50);
+  // With Idle::block: after a turn that took 16 KiB or more it sleeps so long before it looks
+  // again, so that a stream at full speed is taken in few large pieces. Less processor time a
+  // message, for a delay of at most so much, also of what other threads send. 0: never; at most 10
+  // ms.
+  std::chrono::nanoseconds gather_for = std::chrono::nanoseconds(0);
 
   // Memory, all of it reserved at start. The sum: connections_max * (receive + send bytes) +
   // large_buffers * (the largest message and what may surround it).

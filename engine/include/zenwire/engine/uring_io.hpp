@@ -40,6 +40,7 @@ class UringIo final : public Io {
   void submit_resolve(Completion&, ResolveRequest&) noexcept override;
   void submit_cancel(Completion& target) noexcept override;
   std::size_t reap(std::span<Reaped> out, Instant_ns wait_until_ns) noexcept override;
+  void gather(Instant_ns until_ns) noexcept override;
   void wake() noexcept override;
   std::ptrdiff_t take(Socket, MutableBytes, TakeMode) noexcept override;
   std::ptrdiff_t settle(Socket, std::size_t bytes) noexcept override;
