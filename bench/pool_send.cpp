@@ -26,7 +26,7 @@ using namespace zenwire;
 using bench::thread_ns;
 
 constexpr std::uint32_t kConnections = 4;
-constexpr std::size_t kRounds = 11;
+constexpr std::size_t kRounds = 41;
 constexpr int kBlock = 64;
 
 std::unique_ptr<Reactor> make_reactor() {

@@ -29,6 +29,7 @@ tls  xz-utils             xz
 tls  autoconf             autoreconf
 tls  automake             automake
 tls  libtool              libtoolize
+test git                  git
 test libgtest-dev         /usr/include/gtest/gtest.h
 test libgmock-dev         /usr/include/gmock/gmock.h
 test catch2               /usr/include/catch2/catch.hpp
@@ -46,7 +47,6 @@ test libhiredis-dev       /usr/include/hiredis/hiredis.h
 test nodejs               node
 test npm                  npm
 ci   gcovr                gcovr
-ci   git                  git
 ci   valgrind             valgrind
 ci   clang-16             clang++-16
 ci   llvm-16              /usr/lib/llvm-16/bin/llvm-symbolizer
