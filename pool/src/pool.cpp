@@ -151,7 +151,7 @@ void Pool::on_standing(MemberIndex index, Standing standing) noexcept {
   cost_again(index);
 }
 
-MemberLoad Pool::load_of(const Member& member, Instant_ns now_ns) const noexcept {
+inline MemberLoad Pool::load_of(const Member& member, Instant_ns now_ns) const noexcept {
   return {.round_trip_ns = member.round_trip.value_ns(),
           .measured = member.round_trip.measured(),
           .pending = member.pending,
@@ -193,7 +193,7 @@ Errc Pool::send_balanced(const PoolRequest& request, Instant_ns now_ns) noexcept
   return Errc::ok;
 }
 
-Errc Pool::admit(const PoolRequest& request) const noexcept {
+inline Errc Pool::admit(const PoolRequest& request) const noexcept {
   if (request.id == 0) return Errc::ok;
   if (requests_.find(request.id) != InFlightTable::kNone) return Errc::request_id_in_use;
   return requests_.full() ? Errc::requests_exhausted : Errc::ok;
@@ -211,8 +211,8 @@ bool Pool::may_follow(MemberIndex index) const noexcept {
 }
 
 // Members that refuse are out of the choice for this one send.
-Errc Pool::send_through_any(const PoolRequest& request, MemberIndex& sent_through, RequestLeg& leg,
-                            Instant_ns now_ns) noexcept {
+inline Errc Pool::send_through_any(const PoolRequest& request, MemberIndex& sent_through,
+                                   RequestLeg& leg, Instant_ns now_ns) noexcept {
   const MemberIndex first = choose(request.sticky_key);
   if (first == kNoMember) [[unlikely]]
     return Errc::pool_no_member;
@@ -249,7 +249,7 @@ Errc Pool::try_member(MemberIndex index, const PoolRequest& request, RequestLeg&
   return outcome;
 }
 
-void Pool::track(const PoolRequest& request, const RequestLeg& leg) noexcept {
+inline void Pool::track(const PoolRequest& request, const RequestLeg& leg) noexcept {
   const std::uint32_t index = requests_.add(request.id);
   InFlight& pending = requests_.at(index);
   pending.sent_ns = leg.sent_ns;
