@@ -159,13 +159,13 @@ inline MemberLoad Pool::load_of(const Member& member, Instant_ns now_ns) const n
           .recent = &member.recent};
 }
 
-void Pool::cost_again(MemberIndex index) noexcept {
+inline void Pool::cost_again(MemberIndex index) noexcept {
   const Member& member = members_[index];
   if (!member.bars.none()) return router_.bar(index);
   router_.set(index, options_.policy.cost(load_of(member, now_ns_)));
 }
 
-void Pool::count_pending(MemberIndex index, bool more) noexcept {
+inline void Pool::count_pending(MemberIndex index, bool more) noexcept {
   Member& member = members_[index];
   ZW_ASSERT(more || member.pending > 0);
   more ? ++member.pending : --member.pending;
@@ -210,16 +210,31 @@ bool Pool::may_follow(MemberIndex index) const noexcept {
   return bars.reachable() && !bars.has(Bar::ejected);
 }
 
-// Members that refuse are out of the choice for this one send.
+inline Errc Pool::try_member(MemberIndex index, const PoolRequest& request, RequestLeg& leg,
+                             Instant_ns now_ns) noexcept {
+  Member& member = members_[index];
+  const Link link = member.link;
+  leg = {index, request.id != 0 ? link.progress(link.owner).accepted_bytes : 0, now_ns};
+  const Errc outcome = link.send(link.owner, request.opcode, request.payload);
+  if (outcome == Errc::ok) [[likely]]
+    ++member.sent;
+  return outcome;
+}
+
 inline Errc Pool::send_through_any(const PoolRequest& request, MemberIndex& sent_through,
                                    RequestLeg& leg, Instant_ns now_ns) noexcept {
-  const MemberIndex first = choose(request.sticky_key);
-  if (first == kNoMember) [[unlikely]]
+  sent_through = choose(request.sticky_key);
+  if (sent_through == kNoMember) [[unlikely]]
     return Errc::pool_no_member;
-  sent_through = first;
-  Errc outcome = try_member(first, request, leg, now_ns);
+  const Errc outcome = try_member(sent_through, request, leg, now_ns);
   if (outcome == Errc::ok || is_the_messages_own(outcome)) [[likely]]
     return outcome;
+  return try_others(outcome, request, sent_through, leg, now_ns);
+}
+
+// Members that refuse are out of the choice for this one send.
+Errc Pool::try_others(Errc outcome, const PoolRequest& request, MemberIndex& sent_through,
+                      RequestLeg& leg, Instant_ns now_ns) noexcept {
   std::array<MemberIndex, kMembers_max> refused;
   std::uint32_t count = 0;
   while (outcome != Errc::ok) {
@@ -236,17 +251,6 @@ inline Errc Pool::send_through_any(const PoolRequest& request, MemberIndex& sent
   }
   for (std::uint32_t at = 0; at < count; ++at) cost_again(refused[at]);
   return outcome == Errc::ok ? Errc::ok : Errc::pool_no_member;
-}
-
-Errc Pool::try_member(MemberIndex index, const PoolRequest& request, RequestLeg& leg,
-                      Instant_ns now_ns) noexcept {
-  Member& member = members_[index];
-  const Link link = member.link;
-  leg = {index, request.id != 0 ? link.progress(link.owner).accepted_bytes : 0, now_ns};
-  const Errc outcome = link.send(link.owner, request.opcode, request.payload);
-  if (outcome == Errc::ok) [[likely]]
-    ++member.sent;
-  return outcome;
 }
 
 inline void Pool::track(const PoolRequest& request, const RequestLeg& leg) noexcept {

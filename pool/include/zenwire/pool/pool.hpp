@@ -160,6 +160,9 @@ class Pool {
 
   Errc send_through_any(const PoolRequest& request, MemberIndex& sent_through, RequestLeg& leg,
                         Instant_ns now_ns) noexcept;
+  [[gnu::noinline, gnu::cold]] Errc try_others(Errc outcome, const PoolRequest& request,
+                                               MemberIndex& sent_through, RequestLeg& leg,
+                                               Instant_ns now_ns) noexcept;
   Errc try_member(MemberIndex member, const PoolRequest& request, RequestLeg& leg,
                   Instant_ns now_ns) noexcept;
   Errc admit(const PoolRequest& request) const noexcept;
