@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include <zenwire/base/assert.hpp>
+#include <zenwire/base/prefetch.hpp>
 #include <zenwire/base/want_of_memory.hpp>
 #include <zenwire/codec/base64.hpp>
 #include <zenwire/codec/json_string.hpp>
@@ -96,6 +97,9 @@ constexpr std::size_t kEvent_bytes_max =
 // for base64.
 constexpr std::size_t kChunk_bytes = 3 * 4096;
 static_assert(base64_encoded_bytes(kChunk_bytes) <= json_escaped_max(kChunk_bytes));
+
+// So much of the file is asked for before it is written to: some six lines of market data.
+constexpr std::size_t kAhead_bytes = 2048;
 
 constexpr char kSecretByte = '*';
 
@@ -241,6 +245,7 @@ class Recorder::Writer {
  private:
   // The hot way: room is there, nothing is unusual.
   void append_at_once(const RecordView& record) noexcept;
+  void ask_ahead() noexcept;
   // The second of `ns` becomes the current one.
   Moment moment_of(std::uint64_t ns) noexcept;
   char* put_head(char* to, const RecordView& record, const Moment& moment) noexcept;
@@ -273,6 +278,7 @@ class Recorder::Writer {
   std::unique_ptr<detail::RecordingFile> file_;
   char* cursor_ = nullptr;  // where the next line begins
   char* limit_ = nullptr;   // room for lines ends here
+  char* asked_ = nullptr;   // up to here memory has been asked for
   RecorderStatus* status_ = &own_status_;
   TextCounter sequence_;
 
@@ -301,6 +307,7 @@ Recorder::Writer::Writer(std::unique_ptr<detail::RecordingFile> file,
     : file_(std::move(file)),
       cursor_(file_->begin()),
       limit_(cursor_),
+      asked_(cursor_),
       sequence_(file_->tail().next_sequence),
       stall_ns_max_(options.stall_ns_max) {
   set_owner({});
@@ -419,6 +426,16 @@ void Recorder::Writer::append_at_once(const RecordView& record) noexcept {
   }
   finish_line(put_tail(to, record, moment, binary));
   add(status_->records, 1);
+  ask_ahead();
+}
+
+// The memory of the next lines is in no cache of this core: another thread made it. Asked for now,
+// it is there when it is written to.
+inline void Recorder::Writer::ask_ahead() noexcept {
+  char* const end = cursor_ + kAhead_bytes;
+  for (asked_ = std::max(asked_, cursor_); asked_ < end; asked_ += detail::kCacheLine_bytes) {
+    detail::prefetch_for_write(asked_);
+  }
 }
 
 void Recorder::Writer::append_not_utf8(const RecordView& record, char* data,
@@ -490,7 +507,7 @@ bool Recorder::Writer::begin_line(std::size_t bytes) noexcept {
   if (ended_) return false;
   if (!file_->in_window(cursor_, bytes + kLastEvent_bytes + kEvent_bytes_max)) {
     char* const moved = file_->move_window(bytes + kLastEvent_bytes + kEvent_bytes_max);
-    if (moved != nullptr) cursor_ = moved;
+    if (moved != nullptr) cursor_ = asked_ = moved;
     refresh_limit();
     if (moved == nullptr) return false;
   }

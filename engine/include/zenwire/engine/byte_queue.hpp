@@ -73,6 +73,7 @@
 #include <zenwire/base/assert.hpp>
 #include <zenwire/base/bytes.hpp>
 #include <zenwire/base/error.hpp>
+#include <zenwire/base/prefetch.hpp>
 #include <zenwire/base/want_of_memory.hpp>
 #include <zenwire/engine/mapped_memory.hpp>
 #include <zenwire/engine/thread_guard.hpp>
@@ -86,16 +87,6 @@ namespace detail {
 inline void spin_pause() noexcept {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
-#endif
-}
-
-// Asks for a line in order to write to it. Not __builtin_prefetch: below -mprfchw that asks for a
-// shared copy, and the store then has to ask again.
-inline void prefetch_for_write(const std::byte* line) noexcept {
-#if defined(__x86_64__)
-  asm volatile("prefetchw %0" : : "m"(*line));
-#else
-  __builtin_prefetch(line, 1);
 #endif
 }
 
