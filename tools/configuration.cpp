@@ -14,6 +14,8 @@
 #define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
 
+#include <zenwire/base/duration.hpp>
+
 #include "console.hpp"
 
 namespace zenwire::tools {
@@ -271,7 +273,7 @@ class Reader {
   Result<void> put(const Row& row, const toml::node& node, InstantPlace place) {
     nanoseconds value{0};
     if (auto good = put(row, node, &value); !good) return good;
-    *place.value = static_cast<Instant_ns>(value.count());
+    *place.value = to_ns(value);
     return {};
   }
   Result<void> put(const Row& row, const toml::node& node, std::vector<std::string>* place) {

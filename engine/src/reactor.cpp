@@ -268,7 +268,6 @@ struct Reactor::Impl {
   // Where outcomes are copied to. A member: as a local its 4 KiB would be initialised in each turn.
   std::array<Reaped, kReaped_max> reaped{};
   Instant_ns idle_since_ns = 0;
-  bool gathers = false;               // see ReactorOptions::gather_for
   std::uint64_t bytes_looked_at = 0;  // bytes_received when it was last looked for more
   bool stopping = false;
   Instant_ns stop_deadline_ns = kNever_ns;
@@ -311,7 +310,6 @@ Reactor::Impl::Impl(Reactor* reactor, const ReactorOptions& reactor_options,
       counters(reactor_counters),
       sample_timer(Callback<Timer&>::to<&Impl::on_sample>(*this)) {
   if (!options.log) options.log = Callback<std::string_view>(&log_to_stderr, nullptr);
-  gathers = options.idle == Idle::block && to_ns(options.gather_for) != 0;
 }
 
 // From here on all that comes in passes the journal; on replay it comes from there.
@@ -748,7 +746,8 @@ inline bool Reactor::Impl::work(bool worked, bool may_wait) noexcept {
 }
 
 bool Reactor::Impl::reap(bool worked, bool may_wait) noexcept {
-  if (gathers) gather(may_wait);
+  if (options.gather_for.count() != 0) [[unlikely]]
+    gather(may_wait);
   std::size_t count = 0;
   const bool over = stopping && in_use == 0;
   // With a journal the clock is read whether it may wait or not: a replay does not know.
@@ -768,14 +767,16 @@ bool Reactor::Impl::reap(bool worked, bool may_wait) noexcept {
   return count != 0;
 }
 
-// A journal has the look at the clock whether it may wait or not, as above.
+// Never longer than it might sleep for want of work. A journal has the looks at the clock whether
+// it may wait or not, as above.
 void Reactor::Impl::gather(bool may_wait) noexcept {
+  if (options.idle != Idle::block) return;
   const std::uint64_t taken_bytes = counters.bytes_received - bytes_looked_at;
   bytes_looked_at = counters.bytes_received;
   if (taken_bytes < kGather_bytes_min || !ready_slots.empty() || stopping) return;
   if (!may_wait && !user) return;
-  const Instant_ns until_ns = io->now() + to_ns(options.gather_for);
-  if (may_wait) io->gather(std::min(until_ns, timers.next_deadline_ns()));
+  const Instant_ns until_ns = std::min(io->now() + to_ns(options.gather_for), wait_until());
+  if (may_wait) io->gather(until_ns);
 }
 
 // 0: not now.

@@ -3,13 +3,14 @@
 #include <cstring>
 
 #include <zenwire/base/duration.hpp>
+#include <zenwire/base/prefetch.hpp>
 #include <zenwire/base/want_of_memory.hpp>
 #include <zenwire/engine/sequence_gate.hpp>
 
 namespace zenwire {
 namespace {
 
-constexpr std::size_t kLine_bytes = 64;
+constexpr std::size_t kLine_bytes = detail::kCacheLine_bytes;
 constexpr std::uint64_t kGolden = 0x9E3779B97F4A7C15U;
 
 constexpr std::size_t arena_bytes(std::size_t payload_bytes) noexcept {

@@ -1,6 +1,9 @@
 // ReactorOptions::gather_for, in a world without faults: a stream at full speed is taken in fewer
 // turns, and nothing of it is lost; what is no stream is not held up.
 
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
 #include <memory>
 #include <string>
 

@@ -15,6 +15,7 @@ namespace zenwire {
 inline constexpr std::uint8_t kWindowBits_min = 8;
 inline constexpr std::uint8_t kWindowBits_max = 15;
 
+// Whether a window may be of so many (RFC 7692, section 7.1.2).
 constexpr bool is_window_bits(std::uint8_t bits) noexcept {
   return bits >= kWindowBits_min && bits <= kWindowBits_max;
 }

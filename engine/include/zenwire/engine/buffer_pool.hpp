@@ -16,6 +16,7 @@
 #include <zenwire/base/assert.hpp>
 #include <zenwire/base/bytes.hpp>
 #include <zenwire/base/error.hpp>
+#include <zenwire/base/prefetch.hpp>
 #include <zenwire/engine/mapped_memory.hpp>
 #include <zenwire/engine/thread_guard.hpp>
 
@@ -82,7 +83,7 @@ class BufferPool {
   }
 
  private:
-  static constexpr std::size_t kLine_bytes = 64;
+  static constexpr std::size_t kLine_bytes = detail::kCacheLine_bytes;
 
   [[nodiscard]] std::uint32_t free_count() const noexcept {
     return statistics_.buffers - statistics_.in_use;

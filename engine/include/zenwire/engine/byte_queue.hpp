@@ -108,7 +108,7 @@ class ByteQueue {
   static_assert(std::is_unsigned_v<Index>, "positions wrap, and only unsigned ones may");
 
  public:
-  static constexpr std::size_t kLine_bytes = 64;
+  static constexpr std::size_t kLine_bytes = detail::kCacheLine_bytes;
   static constexpr std::size_t kWord_bytes = sizeof(std::uint64_t);
   static constexpr std::size_t kRecordOverhead_bytes = kWord_bytes + kReadPadding_bytes;
   static constexpr std::size_t kCapacity_bytes_min = 4 * kLine_bytes;
