@@ -1,6 +1,6 @@
 # Installs the floors with their headers, the command, and what a consumer needs to find and link them: a CMake package
 # and a pkg-config file, both of which may be moved with the tree. libwolfssl.a goes into a folder of its own, because it
-# is private to zenwire: its random bytes come from the engine.
+# is private to zenwire: its random bytes come from the engine. So is what there is of intel-ipsec-mb.
 include(CMakePackageConfigHelpers)
 
 get_property(floors GLOBAL PROPERTY ZENWIRE_FLOORS)
@@ -31,6 +31,14 @@ if(wolfssl_kind STREQUAL ".a")
 else()
   set(zenwire_wolfssl_location ${WOLFSSL_LIBRARY})
   set(zenwire_wolfssl_pc ${WOLFSSL_LIBRARY})
+endif()
+
+set(zenwire_ipsec_mb_location "")
+set(zenwire_ipsec_mb_pc "")
+if(ZENWIRE_HAS_IPSEC_MB)
+  install(FILES ${IPSEC_MB_LIBRARY} DESTINATION ${zenwire_private_libdir})
+  set(zenwire_ipsec_mb_location "\${PACKAGE_PREFIX_DIR}/${zenwire_private_libdir}/libipsec_mb_gcm.a")
+  set(zenwire_ipsec_mb_pc " \${libdir}/zenwire/libipsec_mb_gcm.a")
 endif()
 
 install(EXPORT zenwire NAMESPACE zenwire:: FILE zenwire-targets.cmake DESTINATION ${zenwire_cmakedir})

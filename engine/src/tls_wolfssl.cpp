@@ -10,6 +10,7 @@
 #include "certificate_check.hpp"
 #include "journal.hpp"
 #include "record_frames.hpp"
+#include "tls_cipher.hpp"
 #include "tls_context.hpp"
 
 namespace zenwire {
@@ -153,8 +154,9 @@ struct TlsStream::Impl {
   int plain_alert = -1;  // the code of one that came unencrypted during the handshake
   detail::Journal* journal = nullptr;
   detail::JournalInput* input = nullptr;
-  Error chain_error;  // of an authority in the chain, which the server's own may not need
-  Error refusal;      // the reason that the handshake fails for
+  detail::TlsCiphers ciphers;  // of the steady state, but in lines of their own
+  Error chain_error;           // of an authority in the chain, which the server's own may not need
+  Error refusal;               // the reason that the handshake fails for
 
   [[nodiscard]] std::size_t front_record_bytes() const noexcept;
   void note_plain_alert() noexcept;
@@ -182,6 +184,7 @@ struct TlsStream::Impl {
     return plaintext_left || record_left != 0 || front_record_bytes() != 0;
   }
   void note_pending(std::size_t before) noexcept;
+  [[gnu::noinline, gnu::cold]] void forget_keys() noexcept;
   [[gnu::noinline, gnu::cold]] Error error_of(int result) const noexcept;
   [[nodiscard]] Error describe(int result) const;
   [[nodiscard]] Error alert_error(int code) const;
@@ -238,6 +241,9 @@ Result<TlsStream> TlsStream::make(const TlsContext& context, std::string_view se
     wolfSSL_SetIOReadCtx(ssl, impl.get());
     wolfSSL_SetIOWriteCtx(ssl, impl.get());
     wolfSSL_SetCertCbCtx(ssl, impl.get());
+    if (auto ok = detail::configured(wolfSSL_SetDevId(ssl, detail::tls_cipher_device()), "cipher");
+        !ok)
+      return tl::unexpected<Error>(ok.error());
     if (auto ok = offer_alpn(ssl); !ok) return tl::unexpected<Error>(ok.error());
     if (auto ok = offer_name(ssl, server_name); !ok) return tl::unexpected<Error>(ok.error());
     return TlsStream(std::move(impl));
@@ -524,6 +530,12 @@ std::size_t TlsStream::Impl::read_rest(MutableBytes plaintext, std::size_t bytes
   return bytes;
 }
 
+// A record without data may have been a key update: the old keys have had their time.
+void TlsStream::Impl::forget_keys() noexcept {
+  ciphers.opening.forget();
+  ciphers.sealing.forget();
+}
+
 Result<std::size_t> TlsStream::read(MutableBytes plaintext) noexcept {
   ZW_ASSERT(!plaintext.empty());
   if (!impl_->steady) [[unlikely]]
@@ -532,12 +544,14 @@ Result<std::size_t> TlsStream::read(MutableBytes plaintext) noexcept {
 }
 
 inline Result<std::size_t> TlsStream::Impl::decrypt(MutableBytes plaintext) noexcept {
+  const detail::TlsCiphersInUse in_use(ciphers);
   // More than once only for records without data: tickets, key updates, empty ones.
   while (has_complete_record()) {
     const int result = read_piece(plaintext);
     if (result > 0) [[likely]]
       return read_rest(plaintext, static_cast<std::size_t>(result));
     plaintext_left = false;
+    forget_keys();
     const int error = wolfSSL_get_error(ssl.get(), result);
     if (error == WOLFSSL_ERROR_ZERO_RETURN) return fail(Errc::tls_closed);
     if (error != WOLFSSL_ERROR_WANT_READ) return tl::unexpected<Error>(error_of(result));
@@ -566,6 +580,7 @@ Result<std::size_t> TlsStream::write(Bytes plaintext, MutableBytes ciphertext) n
 
 inline Result<std::size_t> TlsStream::Impl::encrypt(Bytes plaintext,
                                                     MutableBytes ciphertext) noexcept {
+  const detail::TlsCiphersInUse in_use(ciphers);
   out_target = ciphertext;
   out_written = 0;
   if (!pending.empty()) [[unlikely]] {
@@ -590,6 +605,7 @@ inline Result<std::size_t> TlsStream::Impl::encrypt(Bytes plaintext,
 Result<void> TlsStream::update_keys() noexcept {
   ZW_ASSERT(impl_->done);
   const int result = wolfSSL_update_keys(impl_->ssl.get());
+  impl_->forget_keys();
   if (result == WOLFSSL_SUCCESS) return {};
   return fail(Errc::tls_configuration, "key update: " + detail::library_text(result));
 }
@@ -738,6 +754,7 @@ int tls_verify(int chain_ok, WOLFSSL_X509_STORE_CTX* store) noexcept {
 // --- Report.
 
 CryptoReport crypto_report() {
+  detail::wolfssl_start();
   CryptoReport report;
   report.version = wolfSSL_lib_version();
 #ifdef WOLFSSL_AESNI
@@ -749,11 +766,13 @@ CryptoReport crypto_report() {
 #ifdef LARGE_STATIC_BUFFERS
   report.static_buffers = true;
 #endif
+  report.wide_records = detail::tls_cipher_device() != INVALID_DEVID;
   report.fast = report.aes_ni && report.vector_code && report.static_buffers;
   report.text =
       "wolfSSL " + report.version + (report.aes_ni ? " with AES-NI" : " WITHOUT AES-NI") +
       (report.vector_code ? "" : ", WITHOUT vector code") +
-      (report.static_buffers ? ", no allocation per record" : ", ALLOCATES on every record");
+      (report.static_buffers ? ", no allocation per record" : ", ALLOCATES on every record") +
+      (report.wide_records ? ", records by VAES (intel-ipsec-mb)" : "");
   return report;
 }
 

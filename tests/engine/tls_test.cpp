@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <record_cipher.hpp>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -859,6 +860,8 @@ TEST(CryptoReportTest, ThisBuildIsFast) {
   EXPECT_TRUE(report.static_buffers && report.vector_code) << report.text;
   EXPECT_EQ(report.fast, report.aes_ni && report.vector_code && report.static_buffers);
   EXPECT_NE(report.text.find(report.version), std::string::npos);
+  EXPECT_EQ(report.wide_records, detail::RecordCipher::available());
+  EXPECT_EQ(report.text.find("VAES") != std::string::npos, report.wide_records) << report.text;
 }
 
 }  // namespace

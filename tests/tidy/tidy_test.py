@@ -36,6 +36,7 @@ PLANTED = [
     ("clock-outside-the-seam", "codec/src/clock.cpp", "auto now = time(nullptr);"),
     ("clock-outside-the-seam", "pool/src/clock.cpp", "auto now = __rdtsc();"),
     ("liburing-outside-its-file", "engine/src/clock.cpp", "#include <liburing.h>"),
+    ("ipsec-mb-outside-its-file", "engine/src/tls_wolfssl.cpp", "#include <intel-ipsec-mb.h>"),
     ("wolfssl-outside-its-files", "engine/src/clock.cpp", "#include <wolfssl/ssl.h>"),
     ("wolfssl-outside-its-files", "engine/src/clock.cpp", '#include "wolfssl.hpp"'),
     ("owning-callable", "engine/src/clock.cpp", "std::function<void()> call;"),

@@ -5,8 +5,8 @@
 # Commands are looked for rather than packages, because a command may well come from elsewhere: Debian's npm, for one,
 # conflicts with other builds of Node.js.
 #
-# Groups: base (build and run), tls (build wolfSSL; only looked at when it is not built), test (tests), ci (.ci/run),
-# bench (the peers that benchmarks compare with).
+# Groups: base (build and run), tls (build wolfSSL and intel-ipsec-mb; only looked at when they are not built), test (tests),
+# ci (.ci/run), bench (the peers that benchmarks compare with).
 zw_packages='
 base g++                  g++
 base make                 make
@@ -29,6 +29,7 @@ tls  xz-utils             xz
 tls  autoconf             autoreconf
 tls  automake             automake
 tls  libtool              libtoolize
+tls  nasm                 nasm
 test git                  git
 test libgtest-dev         /usr/include/gtest/gtest.h
 test libgmock-dev         /usr/include/gmock/gmock.h

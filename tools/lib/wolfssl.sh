@@ -1,4 +1,5 @@
-# Builds wolfSSL from Debian's own patched source into build/deps/wolfssl. Sourced by tools/setup.
+# Builds wolfSSL from Debian's own patched source into build/deps/wolfssl. Sourced by tools/setup,
+# behind debian_source.sh.
 # shellcheck shell=bash
 # shellcheck disable=SC2154  # zw_deps comes from common.sh
 #
@@ -15,6 +16,7 @@
 #   disable-session-ticket     tickets would be kept, with an allocation, on the reactor's thread, and those with a nonce
 #                              above 8 bytes (rustls) would end the connection; without, they are skipped
 #   HAVE_SECRET_CALLBACK       key log for tests;  atomicuser: record keys can be read out
+#   cryptocb                   records are opened and sealed by the engine's cipher where the processor has VAES
 #   cert*, keygen, *ALT_NAME   the test servers make their own CA and certificates
 # Everything given with -D is written to wolfssl/options.h, so whoever includes that has the same configuration.
 
@@ -23,7 +25,8 @@ zw_wolfssl_configure=(
   --enable-tls13 --disable-oldtls --enable-sni --enable-alpn --disable-session-ticket --enable-supportedcurves
   --enable-keying-material --enable-ocsp --enable-crl --enable-hkdf --enable-aesgcm --enable-chacha --enable-poly1305
   --enable-curve25519 --enable-ed25519 --enable-sp=yes --enable-sp-asm --enable-intelasm --enable-aesni
-  --disable-hashdrbg --enable-atomicuser --enable-certgen --enable-certext --enable-certreq --enable-keygen --enable-ip-alt-name
+  --disable-hashdrbg --enable-atomicuser --enable-cryptocb
+  --enable-certgen --enable-certext --enable-certreq --enable-keygen --enable-ip-alt-name
 )
 zw_wolfssl_cflags=(
   -O3 -fPIC -DLARGE_STATIC_BUFFERS -DHAVE_SECRET_CALLBACK -DWOLFSSL_ALT_NAMES -DKEEP_PEER_CERT
@@ -39,82 +42,8 @@ wolfssl_recipe() {
   printf '%s\n' "${zw_wolfssl_configure[@]}" "${zw_wolfssl_cflags[@]}" "$zw_wolfssl_hook" | sha256sum | cut -d' ' -f1
 }
 
-# The stamp is written last: recipe on the first line, version of the source on the second.
 wolfssl_is_built() {
-  local stamp=$zw_deps/wolfssl/stamp
-  [[ -f $zw_deps/wolfssl/lib/libwolfssl.a && -f $stamp && $(head -n 1 "$stamp") == "$(wolfssl_recipe)" ]]
-}
-
-wolfssl_built_version() { sed -n 2p "$zw_deps/wolfssl/stamp"; }
-
-# write_source_entries RELEASE APT-DIRECTORY TO: source entries for this release of Debian, made from what apt already
-# knows; keys, mirrors and options stay as they are. Entries of anyone else's are left out: they have no wolfSSL.
-write_source_entries() {
-  local release=$1 from=$2 to=$3 file
-  for file in "$from/sources.list" "$from"/sources.list.d/*.list; do
-    [[ -f $file ]] || continue
-    # One line an entry: type, optional [options], address, suite, components.
-    awk -v ours="^$release(-security|-updates|/updates)?\$" '
-      $1 == "deb" || $1 == "deb-src" {
-        rest = $0; sub(/[ \t]#.*/, "", rest); sub(/^[ \t]*deb(-src)?[ \t]+/, "", rest); options = ""
-        if (match(rest, /^\[[^]]*\][ \t]*/)) { options = substr(rest, 1, RLENGTH); rest = substr(rest, RLENGTH + 1) }
-        split(rest, field, /[ \t]+/)
-        if (field[2] ~ ours) print "deb-src " options rest
-      }' "$file" | sort -u >"$to/$(basename "$file" .list).list"
-  done
-  for file in "$from"/sources.list.d/*.sources; do
-    [[ -f $file ]] || continue
-    # One paragraph an entry, in which only the type changes.
-    awk -v ours="[ \t]$release(-security|-updates|/updates)?[ \t]" -v RS= '
-      {
-        count = split($0, line, "\n"); keep = 0; text = ""
-        for (i = 1; i <= count; ++i) {
-          if (line[i] ~ /^#/) continue
-          if (tolower(line[i]) ~ /^types:/) line[i] = "Types: deb-src"
-          if (tolower(line[i]) ~ /^suites:/ && " " substr(line[i], 8) " " ~ ours) keep = 1
-          text = text line[i] "\n"
-        }
-        if (keep) print text
-      }' "$file" >"$to/$(basename "$file")"
-  done
-  find "$to" -type f -empty -delete
-}
-
-# A state of its own, so that the system's lists, sources and cache stay as they are. Signatures are checked as always.
-write_apt_state() {
-  local state=$1 release from
-  # shellcheck source=/dev/null
-  release=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
-  [[ -n $release ]] || die "cannot tell which release of Debian this is (/etc/os-release has no VERSION_CODENAME)"
-  from=$(apt-config shell directory Dir::Etc/d | sed "s/^directory='\\(.*\\)'$/\\1/")
-  rm -rf "$state"
-  mkdir -p "$state"/{sources.list.d,lists/partial,cache/archives/partial}
-  write_source_entries "$release" "${from%/}" "$state/sources.list.d"
-  [[ -n $(ls "$state/sources.list.d") ]] ||
-    die "apt has no entry for Debian $release here, so there is nowhere to get wolfSSL's source from"
-  cat >"$state/apt.conf" <<EOF
-Dir::Etc::sourcelist "/dev/null";
-Dir::Etc::sourceparts "$state/sources.list.d";
-Dir::State::lists "$state/lists";
-Dir::Cache "$state/cache";
-Acquire::Languages "none";
-#clear APT::Update::Pre-Invoke;
-#clear APT::Update::Post-Invoke;
-#clear APT::Update::Post-Invoke-Success;
-EOF
-  # Root would download as a user that cannot write here.
-  if ((EUID == 0)); then echo 'APT::Sandbox::User "root";' >>"$state/apt.conf"; fi
-}
-
-# fetch_wolfssl DIRECTORY: unpacks the newest source into DIRECTORY/wolfssl-*, writes its version to DIRECTORY/version.
-fetch_wolfssl() {
-  local directory=$1 state=$zw_deps/apt
-  write_apt_state "$state"
-  apt-get -q -c "$state/apt.conf" update || true
-  (cd "$directory" && apt-get -q -c "$state/apt.conf" --only-source source wolfssl) ||
-    die "apt-get could not fetch wolfSSL's source (see above)"
-  rm -rf "$state"
-  sed -n 's/^Version: //p' "$directory"/wolfssl_*.dsc | head -n 1 >"$directory/version"
+  [[ -f $zw_deps/wolfssl/lib/libwolfssl.a ]] && built_from_source "$zw_deps/wolfssl" "$(wolfssl_recipe)"
 }
 
 build_wolfssl() {
@@ -126,7 +55,7 @@ build_wolfssl() {
   set +e
   (
     set -e
-    fetch_wolfssl "$work"
+    fetch_source wolfssl "$work"
     source=$(echo "$work"/wolfssl-*/)
     printf '%s\n' "$zw_wolfssl_hook" >"$work/hook.h"
     cd "$source"
@@ -148,5 +77,5 @@ build_wolfssl() {
   rm -rf "$prefix"
   mv "$work/stage$prefix" "$prefix"
   rm -rf "$work"
-  say "wolfSSL $(wolfssl_built_version) is in build/deps/wolfssl"
+  say "wolfSSL $(source_version "$zw_deps/wolfssl") is in build/deps/wolfssl"
 }

@@ -3,3 +3,4 @@
 #define CUSTOM_RAND_GENERATE_BLOCK zenwire_rand_generate_block
 #define WOLFSSL_AESNI
 #define USE_INTEL_SPEEDUP
+#define WOLF_CRYPTO_CB
