@@ -143,6 +143,7 @@ struct Reactor::Impl {
 
   // Hand-over.
   bool take_mail() noexcept;
+  [[gnu::noinline, gnu::cold]] bool tell_of_stop() noexcept;
   void take_stages() noexcept;
   void take_attempt(Attempt& attempt) noexcept;
   void open(Slot& slot, Attempt& attempt) noexcept;
@@ -276,6 +277,7 @@ struct Reactor::Impl {
   Mailbox<Attempt> arrivals;
   Mailbox<detail::StageNews> stages;
   Mailbox<Post> posts;
+  StopNotices stop_notices;
   alignas(64) std::atomic<bool> sleeping{false};
   std::atomic<bool> noticed{false};  // there is a journal, or a stop was requested
   std::atomic<bool> stop_requested{false};
@@ -489,7 +491,11 @@ Result<void> Reactor::Impl::make_slots() {
 }
 
 Reactor::~Reactor() {
-  if (impl_ == nullptr) return;
+  if (impl_ != nullptr) finish();
+}
+
+// By force, now. Nothing is left to do after an orderly end.
+void Reactor::finish() noexcept {
   stop(std::chrono::nanoseconds(0));
   if (impl_->user && impl_->stopping) impl_->note_stop();
   impl_->stop_deadline_ns = 0;  // of an earlier stop() that was given more time
@@ -612,6 +618,18 @@ bool Reactor::Impl::take_mail() noexcept {
     user ? run_post(post->call) : post->call(self);
     delete post;
     post = next;
+  }
+  if (stopping) [[unlikely]]
+    worked |= tell_of_stop();
+  return worked;
+}
+
+// As a post, for a journal: it has its place there.
+bool Reactor::Impl::tell_of_stop() noexcept {
+  const bool worked = !stop_notices.empty();
+  while (!stop_notices.empty()) {
+    const Callback<Reactor&> call = stop_notices.take();
+    user ? run_post(call) : call(self);
   }
   return worked;
 }
@@ -1160,7 +1178,10 @@ void Reactor::Impl::begin_stop() noexcept {
 }
 
 bool Reactor::Impl::stopped() noexcept {
-  if (in_use == 0) return true;
+  if (in_use == 0) {
+    outbox_count = outboxes_polled = 0;  // their owners may go before the reactor does
+    return true;
+  }
   if (io->now() < stop_deadline_ns) return false;
   if (user) note_deadline(stop_deadline_ns);
   for (auto& slot : slots) {
@@ -1523,7 +1544,10 @@ Instant_ns Reactor::now_ns() noexcept {
 
 Result<void> Reactor::run() {
   if (impl_->options.core >= 0) {
-    if (auto pinned = pin_to_core(impl_->options.core); !pinned) return pinned;
+    if (auto pinned = pin_to_core(impl_->options.core); !pinned) {
+      finish();
+      return pinned;
+    }
   }
   while (impl_->turn(true)) {
   }
@@ -1542,6 +1566,10 @@ void Reactor::stop(std::chrono::nanoseconds deadline) noexcept {
   impl_->stop_requested.store(true, std::memory_order_seq_cst);
   impl_->noticed.store(true, std::memory_order_seq_cst);
   impl_->io->wake();
+}
+
+void Reactor::notify_of_stop(StopNotice& notice) noexcept {
+  impl_->stop_notices.add(notice);
 }
 
 void Reactor::post(Callback<Reactor&> call) noexcept {

@@ -92,6 +92,7 @@ Session::Impl::Impl(Session& session, Reactor& its_reactor, const SessionOptions
       requests(options.requests),
       lines{Line(*this, 0, options.heartbeat), Line(*this, 1, options.heartbeat)},
       timer(Callback<Timer&>::to<&Impl::on_timer>(*this)),
+      stop_notice(Callback<Reactor&>::to<&Impl::reactor_stops>(*this)),
       draft_room(options.draft_bytes_max),
       chunk_room(options.chunk_max),
       chunk_names(options.chunk_max),
@@ -101,6 +102,7 @@ Session::Impl::Impl(Session& session, Reactor& its_reactor, const SessionOptions
       latency(telemetry.latency()),
       sample(Callback<Instant_ns>::to<&Impl::take_sample>(*this)) {
   requests.on_late = Callback<const RequestEnd&>::to<&Impl::late>(*this);
+  reactor.notify_of_stop(stop_notice);
   registry.on_forgotten = Callback<ChannelIndex>::to<&Impl::forget_channel>(*this);
 }
 
@@ -154,16 +156,30 @@ void Session::start() noexcept {
 void Session::stop(std::chrono::nanoseconds deadline) noexcept {
   Impl& impl = *impl_;
   if (impl.stopping || state() == SessionState::stopped) return;
-  impl.stopping = true;
-  impl.stop_error = Errc::session_stopped;
-  impl.stop_deadline_ns = impl.now_ns() + to_ns(std::max(deadline, decltype(deadline)(0)));
-  impl.retry_at_ns = kNever_ns;
-  for (Impl::Line& line : impl.lines) {
-    if (line.connection && line.state == SessionState::open)
-      impl.set_state(line, SessionState::closing, Errc::session_stopped);
+  const Instant_ns deadline_ns = impl.now_ns() + to_ns(std::max(deadline, decltype(deadline)(0)));
+  impl.begin_stop(Errc::session_stopped, deadline_ns);
+}
+
+void Session::Impl::begin_stop(Errc why, Instant_ns deadline_ns) noexcept {
+  stopping = true;
+  stop_error = why;
+  stop_deadline_ns = deadline_ns;
+  retry_at_ns = kNever_ns;
+  for (Line& line : lines) {
+    const Connection* const connection = connection_of(line);
+    if (connection == nullptr || line.state == SessionState::closing) continue;
+    if (line.state == SessionState::open || connection->state() == ConnectionState::closing)
+      set_state(line, SessionState::closing, why);
   }
-  impl.finish_stop();
-  impl.rearm();
+  finish_stop();
+  rearm();
+}
+
+// The reactor has told the connections to close, and ends them at its own deadline. Without one
+// (between two attempts) nothing else would end the session.
+void Session::Impl::reactor_stops(Reactor&) noexcept {
+  if (stopping || active().state == SessionState::stopped) return;
+  begin_stop(Errc::reactor_stopping, kNever_ns);
 }
 
 // Open lines wait for their answers, others are given up; without a connection there is nothing to

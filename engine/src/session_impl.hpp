@@ -96,6 +96,8 @@ struct Session::Impl {
   void wake_by(Instant_ns deadline_ns) noexcept;
   [[nodiscard]] Instant_ns now_ns() noexcept { return reactor.now_ns(); }
   [[nodiscard]] std::uint64_t ticks() noexcept { return reactor.io().ticks().now(); }
+  void begin_stop(Errc why, Instant_ns deadline_ns) noexcept;
+  void reactor_stops(Reactor&) noexcept;
   void finish_stop() noexcept;
   void stop_with(const Error& error) noexcept;
 
@@ -182,6 +184,7 @@ struct Session::Impl {
   std::array<Line, kLines_max> lines;
   std::size_t active_line = 0;
   Timer timer;
+  StopNotice stop_notice;
 
   std::vector<std::byte> draft_room;
   std::vector<ChannelIndex> chunk_room;

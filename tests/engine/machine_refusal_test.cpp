@@ -139,6 +139,28 @@ TEST(RefusedStart, a_core_that_this_process_may_not_use) {
   EXPECT_EQ(name(code), name(Errc::affinity_refused));
 }
 
+// It left its connections as they were; whoever waited for them, a session say, waited for ever.
+TEST(RefusedStart, a_reactor_that_may_not_run_tells_who_waits_for_it) {
+  const auto code = in_a_child([] {
+    auto reactor = make_reactor({.core = 0});
+    bool told = false;
+    Errc failed = Errc::ok;
+    auto on_stop = [&](Reactor&) noexcept { told = true; };
+    auto on_failed = [&](Connection&, const OpenFailure& failure) noexcept {
+      failed = failure.error.code();
+    };
+    StopNotice notice(Callback<Reactor&>::to(on_stop));
+    reactor->notify_of_stop(notice);
+    ConnectionHandlers handlers;
+    handlers.on_failed = Callback<Connection&, const OpenFailure&>::to(on_failed);
+    const auto id = reactor->connect({.url = "ws://127.0.0.1:1/"}, handlers);
+    if (!id || !forbid({__NR_sched_setaffinity}, EINVAL)) return Errc::system_error;
+    const Errc refused = code_of(reactor->run());
+    return told && failed != Errc::ok ? refused : Errc::system_error;
+  });
+  EXPECT_EQ(name(code), name(Errc::affinity_refused));
+}
+
 TEST(RefusedStart, memory_that_may_not_be_locked) {
   if (test::kSanitized)
     GTEST_SKIP() << "the sanitizers swallow mlockall, so that nothing refuses it";

@@ -463,6 +463,17 @@ TEST(Reactor, HandlersAreAddedReplacedAndRemovedInsideTheirOwnCall) {
 
 // --- Outboxes.
 
+// It read them once more in its destructor; a program that declares them behind it crashed there.
+TEST(Reactor, AfterAnOrderlyEndOutboxesMayGoFirst) {
+  auto reactor = make_reactor();
+  auto outbox = Outbox::make({.capacity_bytes = 8192});
+  ASSERT_TRUE(outbox.has_value() && reactor->attach(**outbox).has_value());
+  reactor->stop();
+  ASSERT_TRUE(reactor->run().has_value());
+  outbox->reset();
+  reactor.reset();
+}
+
 TEST(Reactor, AnOutboxSendsFromAnotherThreadInOrder) {
   Client client;
   auto reactor = make_reactor();

@@ -743,5 +743,48 @@ TEST_F(SessionTest, a_heartbeat_request_is_answered_at_once_and_is_no_data) {
   ASSERT_TRUE(until([&] { return count(Errc::heartbeat_missed, S::backoff) == 1; }, 40 * kSecond));
 }
 
+// --- The reactor's end, in whatever state it finds a session.
+
+// It stayed in backoff for ever, and its destructor ended the process.
+TEST_F(SessionTest, the_reactors_end_stops_a_session_in_backoff) {
+  venue_->drops_at_open = true;
+  make();
+  session_->start();
+  ASSERT_TRUE(until([&] { return session_->state() == S::backoff && seen_.back().wait_ns > 0; }));
+  reactor_->stop();
+  EXPECT_TRUE(until([&] { return stopped(); }, kSecond));
+  EXPECT_EQ(seen_.back().reason, Errc::reactor_stopping);
+}
+
+// A connection younger than `stable_after` led into backoff too.
+TEST_F(SessionTest, the_reactors_end_stops_an_open_session_that_was_dropped_before) {
+  options_.reconnect.stable_after = seconds(60);
+  open();
+  ASSERT_EQ(session_->reconnect(), Errc::ok);
+  ASSERT_TRUE(until([&] { return session_->counters().opens == 2 && session_->is_open(); }));
+  reactor_->stop();
+  EXPECT_TRUE(until([&] { return stopped(); }));
+  const States last = states();
+  EXPECT_EQ(States(last.end() - 2, last.end()), (States{S::closing, S::stopped}));
+  EXPECT_EQ(seen_.back().reason, Errc::reactor_stopping);
+}
+
+class SessionAtTheEnd : public SessionTest, public ::testing::WithParamInterface<SessionState> {};
+
+TEST_P(SessionAtTheEnd, is_stopped) {
+  make();
+  session_->start();
+  ASSERT_TRUE(until([&] { return !seen_.empty() && session_->state() >= GetParam(); }));
+  reactor_->stop();
+  EXPECT_TRUE(until([&] { return stopped(); }));
+  EXPECT_EQ(seen_.back().reason, Errc::reactor_stopping);
+  session_->start();
+  EXPECT_TRUE(until([&] { return stopped(); })) << "it is over";
+}
+INSTANTIATE_TEST_SUITE_P(States, SessionAtTheEnd,
+                         ::testing::Values(S::resolving, S::connecting, S::upgrading,
+                                           S::authenticating, S::open),
+                         [](const auto& at) { return std::string(name(at.param)); });
+
 }  // namespace
 }  // namespace zenwire

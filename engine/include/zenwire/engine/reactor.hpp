@@ -4,8 +4,9 @@
 //
 // Thread: one runs it (run() or poll()); all calls are that thread's, or come before it runs, but
 // stop(), post() and doorbell(), which any thread may call. Two reactors of one process share
-// nothing. Lifetime: it outlives its connections, queues and outboxes outlive it. It must not be
-// destroyed in a callback. Memory: all of it is reserved by create(). While connections are open,
+// nothing. Lifetime: it outlives its connections and sessions; queues and outboxes outlive it, or
+// at least its orderly end: once run() has returned it touches none. It must not be destroyed in a
+// callback. Memory: all of it is reserved by create(). While connections are open,
 // its thread allocates nothing, locks nothing and makes no system call but the ring's own and
 // direct recv and send.
 //
@@ -29,6 +30,7 @@
 #include <zenwire/engine/latency.hpp>
 #include <zenwire/engine/message_queue.hpp>
 #include <zenwire/engine/options.hpp>
+#include <zenwire/engine/stop_notice.hpp>
 #include <zenwire/engine/telemetry_page.hpp>
 #include <zenwire/engine/timer_queue.hpp>
 
@@ -129,8 +131,11 @@ class Reactor {
   [[nodiscard]] Instant_ns now_ns() noexcept;
   static constexpr std::uint32_t kUserTimers_max = 4096;
 
+  // Has `notice` called when the reactor begins to stop; at its next turn if it has begun.
+  void notify_of_stop(StopNotice& notice) noexcept;
+
   // Runs until stop(): on the calling thread, pinned if the options say so. Error:
-  // affinity_refused.
+  // affinity_refused; it has stopped then, too, and who waited was told.
   Result<void> run();
   // One turn: outboxes, commands, outcomes, reading, timers. Waits if the idle policy allows and
   // `may_wait`. False once it has stopped.
@@ -164,6 +169,7 @@ class Reactor {
   friend class JournalReplay;
   struct Impl;
   Reactor() noexcept;
+  void finish() noexcept;
   static Result<std::unique_ptr<Reactor>> make(const ReactorOptions& options, ReactorIo ios);
   [[nodiscard]] detail::JournalUser& journal_user() noexcept;
   std::unique_ptr<Impl> impl_;
