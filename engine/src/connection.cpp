@@ -636,7 +636,7 @@ bool Connection::finish() noexcept {
   Closed closed;
   closed.clean = close_sent_ && close_received_ && !error_;
   closed.by_peer = close_by_peer_;
-  closed.code = close_code_;
+  closed.code = close_sent_ || close_received_ ? close_code_ : CloseCode::abnormal;
   closed.reason = {close_reason_.data(), close_reason_bytes_};
   if (error_) {
     closed.error = error_;

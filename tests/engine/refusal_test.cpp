@@ -514,6 +514,32 @@ INSTANTIATE_TEST_SUITE_P(
         BadFrame{"EndWithoutClose", "", Errc::connection_lost, CloseCode::abnormal}),
     [](const auto& at) { return at.param.name; });
 
+// The code was 1005 then, as if an empty close frame had come.
+TEST(Refusal, AResetWithoutACloseFrameIs1006) {
+  ScriptedServer server([&](int client) {
+    const std::string request = read_until(client, "\r\n\r\n");
+    write_all(client, upgrade_answer(request, ""));
+    char opened = 0;
+    EXPECT_EQ(::recv(client, &opened, 1, 0), 1);
+    const linger at_once{.l_onoff = 1, .l_linger = 0};
+    ::setsockopt(client, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  });
+  auto reactor = make_reactor();
+  ConnectionEnd end;
+  const auto on_closed = [&](Connection&, const Closed& closed) noexcept {
+    end = {closed.error.code(), closed.code, closed.clean};
+  };
+  ConnectionHandlers handlers;
+  handlers.on_open = Callback<Connection&>([](void*, Connection& connection) noexcept {
+    static_cast<void>(connection.ping(as_bytes("go")));
+  });
+  handlers.on_closed = Callback<Connection&, const Closed&>::to(on_closed);
+  ASSERT_TRUE(reactor->connect({.url = server.url()}, handlers).has_value());
+  ASSERT_TRUE(run_until(*reactor, [&] { return end.error != Errc::ok; }));
+  EXPECT_EQ(end.error, Errc::connection_lost);
+  EXPECT_EQ(end.code, CloseCode::abnormal);
+}
+
 TEST(Refusal, AServerRefusesAnUnmaskedFrameAndARequestThatIsNone) {
   auto reactor = make_reactor();
   int closed = 0;

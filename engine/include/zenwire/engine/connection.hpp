@@ -65,11 +65,13 @@ struct Message {
 
 // What ended a connection.
 struct Closed {
-  Error error;                                // closed_normally, closed_by_peer, or what went wrong
-  std::uint16_t code = CloseCode::no_status;  // the code that the peer sent, or that we closed with
-  std::string_view reason;                    // dies with the callback
-  bool clean = false;                         // close frames went both ways
-  bool by_peer = false;                       // the peer's close frame came first
+  Error error;  // closed_normally, closed_by_peer, or what went wrong
+  // The code that the peer sent, or that we closed with; 1005: its frame had none; 1006: there was
+  // no frame (RFC 6455, section 7.1.5).
+  std::uint16_t code = CloseCode::no_status;
+  std::string_view reason;  // dies with the callback
+  bool clean = false;       // close frames went both ways
+  bool by_peer = false;     // the peer's close frame came first
 };
 
 // The same without what dies with the callback.

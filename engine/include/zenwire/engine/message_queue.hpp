@@ -113,7 +113,8 @@ class MessageQueue {
   }
 
   [[nodiscard]] FullPolicy on_full() const noexcept { return on_full_; }
-  // The reactor's message limit must not be above it; checked when the queue is attached.
+  // A message above it can never pass: it is dropped and counted, whatever the policy. Keep the
+  // connections' limits.message_bytes_max at or below it.
   [[nodiscard]] std::size_t payload_bytes_max() const noexcept {
     return ring_.record_bytes_max() - sizeof(MessageHeader);
   }
