@@ -51,9 +51,8 @@ struct BenchFlags {
 void BenchFlags::add_to(CLI::App& app) {
   app.add_option("--budget", budget, "stages and limits; without it those that are built in")
       ->type_name("FILE");
-  app.add_option("--stage", stages, "measure only this one; again for more")
-      ->type_name("NAME")
-      ->take_all();
+  one_value_each(app.add_option("--stage", stages, "measure only this one; again for more")
+                     ->type_name("NAME"));
   app.add_option("--rounds", rounds, "pairs of runs of each stage (9; with --quick 3)")
       ->check(CLI::Range(1u, 1000u));
   app.add_flag("--quick", quick, "a tenth of the messages: to see that it runs");

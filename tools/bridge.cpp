@@ -62,9 +62,9 @@ void BridgeFlags::add_to(CLI::App& app) {
   app.add_option("--subject", subject, "publish under this subject")
       ->type_name("NAME")
       ->capture_default_str();
-  app.add_option("--send", sends, "text to send on each connection, such as a subscription")
-      ->type_name("TEXT")
-      ->take_all();
+  one_value_each(
+      app.add_option("--send", sends, "text to send on each connection, such as a subscription")
+          ->type_name("TEXT"));
   app.add_option("--lines", lines,
                  "connections that carry the same stream; the first copy of a message counts")
       ->check(CLI::Range(1U, kLines_max))

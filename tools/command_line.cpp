@@ -31,6 +31,10 @@ ExitCode exit_code_of_signal(int signal) noexcept {
   }
 }
 
+CLI::Option* one_value_each(CLI::Option* option) {
+  return option->take_all()->allow_extra_args(false);
+}
+
 CommandLine::CommandLine(std::string_view name, std::string description, std::string_view examples)
     : app_(std::move(description), "zenwire " + std::string(name)) {
   app_.footer(footer(examples));

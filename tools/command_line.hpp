@@ -27,4 +27,8 @@ class CommandLine {
   CLI::App app_;
 };
 
+// An option that may be given again for more, each time with one value: what stands behind that is
+// not its own, such as the URL.
+CLI::Option* one_value_each(CLI::Option* option);
+
 }  // namespace zenwire::tools

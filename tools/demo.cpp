@@ -82,12 +82,11 @@ void DemoFlags::add_to(CLI::App& app) {
                    ->type_name("FILE");
   app.add_option("--url", url, "stream from a venue instead: wss://...")->excludes(file);
   app.add_option("--ca", ca_file, "with --url: trust this PEM file")->type_name("FILE");
-  app.add_option("-H,--header", headers, "with --url: extra header, 'Name: value'")
-      ->type_name("LINE")
-      ->take_all();
-  app.add_option("--send", sends, "with --url: text to send once open, such as a subscription")
-      ->type_name("TEXT")
-      ->take_all();
+  one_value_each(app.add_option("-H,--header", headers, "with --url: extra header, 'Name: value'")
+                     ->type_name("LINE"));
+  one_value_each(
+      app.add_option("--send", sends, "with --url: text to send once open, such as a subscription")
+          ->type_name("TEXT"));
   app.add_option("-n,--messages", messages, "end after so many messages")
       ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{100'000'000}))
       ->capture_default_str();

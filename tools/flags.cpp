@@ -79,11 +79,11 @@ void ClientFlags::add_to(CLI::App& app) {
   app.add_option("URL", url, "ws://host[:port]/path or wss://... (may stand in --config)");
   app.add_option("--config", config_file, "options from this TOML file; see zenwire config")
       ->type_name("FILE");
-  app.add_option("-H,--header", headers, "extra header of the request: 'Name: value'")
-      ->type_name("LINE")
-      ->take_all();
-  app.add_option("-s,--subprotocol", subprotocols, "subprotocol to offer; again for more")
-      ->take_all();
+  one_value_each(
+      app.add_option("-H,--header", headers, "extra header of the request: 'Name: value'")
+          ->type_name("LINE"));
+  one_value_each(
+      app.add_option("-s,--subprotocol", subprotocols, "subprotocol to offer; again for more"));
   app.add_option("--ca", ca_file, "trust the authorities of this PEM file, not the system's")
       ->type_name("FILE");
   app.add_flag("--insecure", insecure,
@@ -91,10 +91,9 @@ void ClientFlags::add_to(CLI::App& app) {
   app.add_flag("--deflate", deflate, "offer permessage-deflate");
   app.add_option("--dial", dial, "connect there instead: address, address:port or name:port")
       ->type_name("ADDRESS");
-  app.add_option("--option", settings,
-                 "any connection option by its name, as connect_timeout_ms=250")
-      ->type_name("NAME=VALUE")
-      ->take_all();
+  one_value_each(app.add_option("--option", settings,
+                                "any connection option by its name, as connect_timeout_ms=250")
+                     ->type_name("NAME=VALUE"));
 }
 
 namespace {

@@ -41,10 +41,9 @@ struct RecordFlags {
     app.add_option("--duration", duration_s, "end after this many seconds")
         ->check(CLI::Range(0.001, 1e9))
         ->type_name("S");
-    app.add_option("--send", sends,
-                   "text to send once open, such as a subscription; again for more")
-        ->type_name("TEXT")
-        ->take_all();
+    one_value_each(app.add_option("--send", sends,
+                                  "text to send once open, such as a subscription; again for more")
+                       ->type_name("TEXT"));
     app.add_option("--status", status_file,
                    "keep the count of completed records in this file, a shared page")
         ->type_name("FILE");

@@ -114,6 +114,14 @@ class Connect(CommandTest):
         self.assertNotIn("hidden", text)
         self.assertNotIn("s3cret", text)
 
+    def test_an_option_that_may_be_given_again_leaves_the_url_behind_it(self):
+        with Server("echo-server") as server:
+            for option in (["--option", "kernel_stamps=true"], ["-H", "X-Key: b"], ["-s", "foo"],
+                           ["-s", "foo", "-s", "bar"]):
+                with self.subTest(option):
+                    done = run("connect", *option, server.url, stdin=b"hello\n")
+                    self.assertEqual(done.stdout, b"hello\n")
+
     def test_a_close_that_is_an_error_is_one(self):
         def script(client):
             peer.upgrade(client)

@@ -63,6 +63,18 @@ class Opening(CommandTest):
                 with peer.Peer(script) as server:
                     self.fails(code, server.url("/?key=hidden"), words=[status, *words])
 
+    def test_the_url_may_stand_behind_an_option_that_may_be_given_again(self):
+        url = f"ws://127.0.0.1:{free_port()}/"
+        nats = ["--nats", f"nats://127.0.0.1:{free_port()}"]
+        for command, options in ((["connect"], ["--option", "-H", "-s"]),
+                                 (["record", "--to", self.path("r")], ["--option", "-H", "-s", "--send"]),
+                                 (["bridge", *nats], ["--option", "-H", "-s", "--send"]),
+                                 (["autobahn"], ["--option", "-H", "-s"])):
+            for option in options:
+                with self.subTest(command=command[0], option=option):
+                    value = {"--option": "nodelay=true", "-H": "X-Key: b"}.get(option, "word")
+                    run(*command, option, value, url, expect=1)  # 2: there would be no URL
+
     def test_json_says_it_too(self):
         with peer.Peer(peer.http("HTTP/1.1 429 Slow\r\nRetry-After: 3")) as server:
             done = run("connect", server.url(), "--json", expect=1)

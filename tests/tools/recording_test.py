@@ -144,6 +144,12 @@ class Record(CommandTest):
         self.assertEqual(messages(target, "out"), [("text", b"a"), ("text", b"b")])
         self.assertEqual(messages(target), [("text", b"a"), ("text", b"b")])
 
+    def test_the_url_may_stand_behind_what_is_sent(self):
+        with Server("echo-server") as server:
+            target = self.path("r.jsonl")
+            run("record", "--to", target, "--count", "2", "--send", "a", "--send", "b", server.url)
+        self.assertEqual(messages(target), [("text", b"a"), ("text", b"b")])
+
     def test_duration_ends_it(self):
         with Server("echo-server") as server:
             target = self.path("r.jsonl")
