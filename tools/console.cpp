@@ -65,6 +65,11 @@ void print_failure(std::string_view command, std::string_view what, const OpenFa
   print_line("  ", "body", without_controls(failure.body_start));
 }
 
+void print_refusal(std::string_view command, std::string_view what, std::string_view hint) {
+  print_line("zenwire ", std::string(command) + ": error", what);
+  print_line("  ", "try", hint);
+}
+
 void print_warning(std::string_view command, std::string_view text) {
   print_line("zenwire ", std::string(command) + ": warning", text);
 }

@@ -18,6 +18,8 @@ namespace zenwire::tools {
 void print_error(std::string_view command, std::string_view what, const Error& error);
 // The same with the server's answer, when there was one.
 void print_failure(std::string_view command, std::string_view what, const OpenFailure& failure);
+// What the command line lacks or asks for in vain, for which the engine has no code.
+void print_refusal(std::string_view command, std::string_view what, std::string_view hint);
 void print_warning(std::string_view command, std::string_view text);
 // Not an error: "zenwire record: 17 messages ...".
 void print_note(std::string_view command, std::string_view text);

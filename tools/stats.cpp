@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "command_line.hpp"
 #include "console.hpp"
@@ -43,13 +44,35 @@ struct StatsFlags {
   }
 };
 
+struct Pages {
+  std::vector<std::string> all;
+  std::vector<std::string> live;  // those of running processes
+  std::string list;               // all, for a person
+};
+
+// A page stays when its process was killed, and says nothing of what runs now.
+Pages find_pages() {
+  Pages pages{TelemetryReader::names(), {}, {}};
+  for (const std::string& name : pages.all) {
+    const auto reader = TelemetryReader::open(name);
+    const bool live = reader && reader->is_writer_alive();
+    if (live) pages.live.push_back(name);
+    pages.list += (pages.list.empty() ? "" : ", ") + name;
+    if (!live) pages.list += reader ? " (ended)" : " (unreadable)";
+  }
+  return pages;
+}
+
+// Which page is meant without NAME: that of the only process that runs, else the only one.
+std::string only_page(const Pages& pages) {
+  if (pages.live.size() == 1) return pages.live[0];
+  return pages.all.size() == 1 ? pages.all[0] : "";
+}
+
 Result<TelemetryReader> open_page(const StatsFlags& flags) {
   if (flags.pid != 0) return TelemetryReader::open_pid(flags.pid);
   if (!flags.name.empty()) return TelemetryReader::open(flags.name);
-  const auto names = TelemetryReader::names();
-  if (names.size() == 1) return TelemetryReader::open(names[0]);
-  return fail(Errc::telemetry_not_found,
-              names.empty() ? "there is none" : "there are several: give a NAME");
+  return fail(Errc::telemetry_not_found, "there is none");
 }
 
 ExitCode print(const StatsFlags& flags, const TelemetryReader& reader, Interrupts& interrupts) {
@@ -88,13 +111,22 @@ ExitCode stats_main(Arguments arguments) {
   StatsFlags flags;
   CommandLine line(kStatsName,
                    "Prints what a process that was started with --stats NAME (or with a telemetry "
-                   "name in its ReactorOptions) counts, without touching it. Without NAME: the "
-                   "only page that there is.",
+                   "name in its ReactorOptions) counts, without touching it. Without NAME: of the "
+                   "only such process that runs.",
                    "stats feed\n"
                    "stats feed --watch 1\n"
                    "stats feed --prometheus 9464");
   flags.add_to(line.options());
   if (const auto code = line.parse(arguments)) return *code;
+  if (flags.name.empty() && flags.pid == 0) {
+    const Pages pages = find_pages();
+    flags.name = only_page(pages);
+    if (flags.name.empty() && !pages.all.empty()) {
+      print_refusal(kStatsName, "there are several pages of statistics, and no NAME was given",
+                    "give one of: " + pages.list);
+      return ExitCode::usage;
+    }
+  }
   Interrupts interrupts;
   const auto reader = open_page(flags);
   if (!reader) {

@@ -2,7 +2,9 @@
 
 import json
 import os
+import pathlib
 import re
+import signal
 import subprocess
 import time
 import urllib.request
@@ -105,6 +107,43 @@ class Stats(CommandTest):
         with Server("echo-server", "--stats", name):
             done = run("echo-server", "--stats", name, expect=1)
             self.assertIn(b"publishes its statistics under that name", done.stderr)
+
+
+class WithoutName(CommandTest):
+    """In a /dev/shm of its own: what others publish on this machine would be chosen from as well."""
+
+    def setUp(self):
+        super().setUp()
+        self.room = subprocess.Popen(
+            ["unshare", "-rm", "sh", "-c", "mount -t tmpfs none /dev/shm && echo ready && exec cat"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.addCleanup(self.room.communicate)
+        if self.room.stdout.readline() != b"ready\n":
+            self.skipTest("no namespace may be made here")
+        command = self.path("zenwire")
+        pathlib.Path(command).write_text(
+            f"#!/bin/sh\nexec nsenter -t {self.room.pid} -U -m --preserve-credentials "
+            f"'{os.path.abspath(process.BINARY)}' \"$@\"\n")
+        os.chmod(command, 0o755)
+        self.addCleanup(setattr, process, "BINARY", process.BINARY)
+        process.BINARY = command
+
+    def test_the_live_page_is_meant_and_not_one_of_the_dead(self):
+        self.assertIn(b"there is none", run("stats", expect=1).stderr)
+        with Server("echo-server", "--stats", "killed", signal_at_end=signal.SIGKILL, expect=-9):
+            pass
+        self.assertTrue(run("stats").stdout.startswith(b"killed, process "))
+        with Server("echo-server", "--stats", "feed"):
+            self.assertTrue(run("stats").stdout.startswith(b"feed, process "))
+
+    def test_several_are_listed(self):
+        with Server("echo-server", "--stats", "killed", signal_at_end=signal.SIGKILL, expect=-9):
+            pass
+        with Server("echo-server", "--stats", "one"), Server("echo-server", "--stats", "two"):
+            errors = run("stats", expect=2).stderr.decode()
+        self.assertIn("there are several pages of statistics", errors)
+        self.assertIn("killed (ended), one, two", errors)
+        self.assertNotIn("no process publishes", errors)
 
 
 if __name__ == "__main__":
