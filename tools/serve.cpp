@@ -76,6 +76,19 @@ ExitCode report(const ServeFlags& flags, const Player& player) {
   return report_problems(kServeName, flags.file, player.problems());
 }
 
+// A file that holds no record but something else is no recording: every client would get nothing.
+// An empty one is a recording of nothing.
+ExitCode check_content(const std::string& file, const Recording& recording) {
+  RecordingReader reader(recording);
+  if (reader.next() != nullptr) return ExitCode::ok;
+  const ExitCode code = report_problems(kServeName, file, reader.problems());
+  if (code != ExitCode::ok) {
+    print_error(kServeName, "cannot serve " + file,
+                Error(Errc::recording_malformed, "it holds no record"));
+  }
+  return code;
+}
+
 ExitCode run(const ServeFlags& flags) {
   Interrupts interrupts;
   const auto recording = Recording::open(flags.file);
@@ -83,6 +96,8 @@ ExitCode run(const ServeFlags& flags) {
     print_error(kServeName, "cannot read " + flags.file, recording.error());
     return ExitCode::failed;
   }
+  if (const ExitCode code = check_content(flags.file, *recording); code != ExitCode::ok)
+    return code;
   ReplayOptions replay_options;
   replay_options.speed = flags.speed;
   replay_options.direction = flags.direction == "in" ? RecordDirection::in : RecordDirection::out;

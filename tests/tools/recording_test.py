@@ -96,6 +96,23 @@ class ServeProblems(CommandTest):
         self.assertEqual(messages(self.path("out.jsonl")), [("text", b"one"), ("text", b"three")])
 
 
+    def test_a_file_that_is_no_recording_is_refused_before_there_is_a_url(self):
+        file = self.path("passwd")
+        with open(file, "wb") as other:
+            other.write(b"root:x:0:0:root:/root:/bin/bash\n" * 3)
+        done = run("serve", "--replay", file, expect=run("replay", file, expect=None).returncode)
+        self.assertEqual(done.stdout, b"")
+        self.assertIn(b"3 lines are no records", done.stderr)
+        self.assertIn(b"recording_malformed", done.stderr)
+
+    def test_an_empty_recording_is_one_of_nothing(self):
+        file = self.path("empty.jsonl")
+        process.write_recording(file, [])
+        with Server("serve", "--replay", file) as server:
+            run("record", server.url, "--to", self.path("out.jsonl"))
+        self.assertEqual(messages(self.path("out.jsonl")), [])
+
+
 class Record(CommandTest):
     def record(self, source, *, serve=(), record=(), expect=0):
         target = self.path("recorded.jsonl")
