@@ -30,12 +30,19 @@ struct ConfigFlags {
   }
 };
 
+// A file without a URL is whole: the command line may have it.
+Result<void> validate(Configuration configuration) {
+  std::string& url = configuration.session.connect.url;
+  if (url.empty()) url = "wss://localhost/";
+  return configuration.validate();
+}
+
 ExitCode check(const ConfigFlags& flags) {
   auto configuration = read_configuration(flags.check);
   Error error;
   if (!configuration) {
     error = configuration.error();
-  } else if (auto valid = configuration->validate(); !valid) {
+  } else if (auto valid = validate(*configuration); !valid) {
     error = valid.error();
   }
   if (flags.json) {
@@ -48,7 +55,12 @@ ExitCode check(const ConfigFlags& flags) {
     if (!flags.json) print_error(kConfigName, "cannot use " + flags.check, error);
     return ExitCode::failed;
   }
-  if (!flags.json) std::fputs(print_configuration(*configuration).c_str(), stdout);
+  if (flags.json) return ExitCode::ok;
+  std::fputs(print_configuration(*configuration).c_str(), stdout);
+  std::fflush(stdout);
+  if (configuration->session.connect.url.empty())
+    print_note(kConfigName,
+               flags.check + " has no [connection] url: the command line must have it");
   return ExitCode::ok;
 }
 

@@ -27,6 +27,14 @@ class Config(CommandTest):
         checked = run("config", "--check", self.file(printed)).stdout.decode()
         self.assertEqual(checked, printed)
 
+    def test_the_printed_defaults_are_good_as_they_are_and_lack_only_the_url(self):
+        path = self.file(run("config", "--print-defaults").stdout.decode())
+        self.assertIn(b"no [connection] url", run("config", "--check", path).stderr)
+        self.assertTrue(json.loads(run("config", "--check", path, "--json").stdout)["valid"])
+        with Server("echo-server") as server:
+            done = run("connect", "--config", path, server.url, stdin=b"hello\n")
+        self.assertEqual(done.stdout, b"hello\n")
+
     def test_an_unknown_key_is_refused_with_its_line_and_the_nearest(self):
         self.refused('[connection]\nurl = "ws://h/"\n[reconnect]\nbase_mss = 5\n',
                      "zenwire.toml:4:", '"base_mss"', 'did you mean "base_ms"')
