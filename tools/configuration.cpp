@@ -5,7 +5,6 @@
 #include <cstdlib>
 #include <fstream>
 #include <limits>
-#include <numeric>
 #include <optional>
 #include <span>
 #include <variant>
@@ -17,6 +16,7 @@
 #include <zenwire/base/duration.hpp>
 
 #include "console.hpp"
+#include "nearest.hpp"
 
 namespace zenwire::tools {
 namespace {
@@ -143,27 +143,6 @@ constexpr Row kRows[] = {
 
 // --- Names.
 
-std::size_t edit_distance(std::string_view from, std::string_view to) {
-  std::vector<std::size_t> row(to.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 1; i <= from.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i;
-    for (std::size_t j = 1; j <= to.size(); ++j) {
-      const std::size_t replaced = diagonal + (from[i - 1] == to[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
-    }
-  }
-  return row.back();
-}
-
-std::string nearest(std::string_view name, const std::vector<std::string_view>& known) {
-  return std::string(*std::min_element(known.begin(), known.end(), [&](auto a, auto b) {
-    return edit_distance(name, a) < edit_distance(name, b);
-  }));
-}
-
 std::vector<std::string_view> sections() {
   std::vector<std::string_view> all{"headers"};
   for (const Row& row : kRows) {
@@ -209,7 +188,7 @@ class Reader {
     const auto known = sections();
     if (std::find(known.begin(), known.end(), section) == known.end())
       return wrong(node, "there is no section [" + std::string(section) + "]; did you mean [" +
-                             nearest(section, known) + "]?");
+                             std::string(nearest(section, known)) + "]?");
     const toml::table* const table = node.as_table();
     if (table == nullptr)
       return wrong(node, "[" + std::string(section) + "] is a section, not a value");
@@ -233,7 +212,8 @@ class Reader {
       if (row.section == section && row.name == key) return read_value(row, node);
     }
     return wrong(node, "[" + std::string(section) + "] has no key \"" + std::string(key) +
-                           "\"; did you mean \"" + nearest(key, names_in(section)) + "\"?");
+                           "\"; did you mean \"" + std::string(nearest(key, names_in(section))) +
+                           "\"?");
   }
 
   Result<void> read_value(const Row& row, const toml::node& node) {

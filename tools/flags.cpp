@@ -13,6 +13,7 @@
 #include "command_line.hpp"
 #include "configuration.hpp"
 #include "console.hpp"
+#include "nearest.hpp"
 
 namespace zenwire::tools {
 
@@ -91,9 +92,10 @@ void ClientFlags::add_to(CLI::App& app) {
   app.add_flag("--deflate", deflate, "offer permessage-deflate");
   app.add_option("--dial", dial, "connect there instead: address, address:port or name:port")
       ->type_name("ADDRESS");
-  one_value_each(app.add_option("--option", settings,
-                                "any connection option by its name, as connect_timeout_ms=250")
-                     ->type_name("NAME=VALUE"));
+  one_value_each(
+      app.add_option("--option", settings,
+                     "any key of a configuration file for connections, as connect_ms=250")
+          ->type_name("NAME=VALUE"));
 }
 
 namespace {
@@ -114,12 +116,50 @@ Result<void> add_header(HeaderList& headers, std::string_view line) {
   return {};
 }
 
+struct Key {
+  std::string_view in_file;
+  std::string_view name;
+};
+
+// The keys of a configuration file that ConnectOptions::set() has under another name, because there
+// it stands without its section.
+constexpr Key kKeys[] = {
+    {"resolve_ms", "resolve_timeout_ms"},
+    {"connect_ms", "connect_timeout_ms"},
+    {"tls_ms", "tls_timeout_ms"},
+    {"upgrade_ms", "upgrade_timeout_ms"},
+    {"total_ms", "open_timeout_ms"},
+    {"close_ms", "close_timeout_ms"},
+    {"enabled", "deflate"},
+    {"level", "deflate_level"},
+    {"client_window_bits", "deflate_client_window_bits"},
+    {"server_window_bits", "deflate_server_window_bits"},
+    {"client_no_context_takeover", "deflate_client_no_context_takeover"},
+    {"server_no_context_takeover", "deflate_server_no_context_takeover"},
+};
+
+tl::unexpected<Error> unknown_setting(std::string_view name, std::vector<std::string_view> known) {
+  for (const Key& key : kKeys) known.push_back(key.in_file);
+  const auto meant = probably_meant(name, known);
+  return fail(Errc::invalid_option,
+              "--option: there is no \"" + std::string(name) + "\"" +
+                  (meant ? "; did you mean \"" + std::string(*meant) + "\"?"
+                         : ", see docs/configuration.md or zenwire config --reference"));
+}
+
 Result<void> apply_setting(ConnectOptions& options, std::string_view setting) {
   const auto equals = setting.find('=');
   if (equals == std::string_view::npos) {
     return fail(Errc::invalid_option, "--option needs name=value");
   }
-  return options.set(setting.substr(0, equals), setting.substr(equals + 1));
+  std::string_view name = setting.substr(0, equals);
+  for (const Key& key : kKeys) {
+    if (key.in_file == name) name = key.name;
+  }
+  const auto known = ConnectOptions::names();
+  if (std::find(known.begin(), known.end(), name) == known.end())
+    return unknown_setting(name, known);
+  return options.set(name, setting.substr(equals + 1));
 }
 
 }  // namespace

@@ -98,6 +98,25 @@ class Config(CommandTest):
         done = run("connect", "--config", self.path("absent.toml"), expect=2)
         self.assertIn(b"absent.toml", done.stderr)
 
+    def test_every_key_of_a_connection_is_an_option_of_the_command_line(self):
+        section, settings = "", []
+        for line in run("config", "--print-defaults").stdout.decode().splitlines():
+            if line.startswith("["):
+                section = line.strip("[]")
+            elif line and section in ("connection", "tls", "socket", "deadlines", "limits", "deflate"):
+                key, value = line.split("  # ")[0].split(" = ")
+                if key not in ("url", "subprotocols"):  # these are given otherwise
+                    settings += ["--option", f"{key}={value.strip(chr(34))}"]
+        self.assertGreater(len(settings) // 2, 30)
+        with Server("echo-server") as server:
+            done = run("connect", *settings, server.url, stdin=b"hello\n")
+            self.assertEqual(done.stdout, b"hello\n")
+            for wrong, says in (("conect_ms=1", 'did you mean "connect_ms"'),
+                                ("connect_timeout=1", 'did you mean "connect_timeout_ms"'),
+                                ("frobnicate=1", "configuration.md")):
+                done = run("connect", "--option", wrong, server.url, expect=2)
+                self.assertIn(says, done.stderr.decode())
+
     def test_json_says_whether_it_is_good(self):
         path = self.file("[connection]\nurl = 'wss://venue.example/'\n")
         self.assertTrue(json.loads(run("config", "--check", path, "--json").stdout)["valid"])
