@@ -216,7 +216,7 @@ ExitCode run(const AutobahnFlags& flags) {
   auto reactor = Reactor::create(flags.reactor.reactor_options(2));
   if (!reactor) {
     print_error(kAutobahnName, "cannot start the engine", reactor.error());
-    return ExitCode::failed;
+    return exit_code_of_start(reactor.error());
   }
   const std::string printable = printable_url(flags.client.url);
   AutobahnRun command(flags, std::move(*options), **reactor);

@@ -270,7 +270,7 @@ ExitCode run(const BridgeFlags& flags) {
         reactor ? nullptr : &reactor.error()}) {
     if (error == nullptr) continue;
     print_error(kBridgeName, "cannot prepare", *error);
-    return ExitCode::failed;
+    return exit_code_of_start(*error);
   }
   Bridge bridge(**reactor, flags);
   if (auto started = bridge.start(*options, **queue); !started) {

@@ -336,7 +336,7 @@ ExitCode run(const ConnectFlags& flags) {
   auto reactor = Reactor::create(flags.reactor.reactor_options(1));
   if (!reactor) {
     print_error(kConnectName, "cannot start the engine", reactor.error());
-    return ExitCode::failed;
+    return exit_code_of_start(reactor.error());
   }
   Reactor& engine = **reactor;
   ConnectRun command(flags, std::move(*reactor), interrupts);

@@ -577,7 +577,7 @@ ExitCode demo_main(Arguments arguments) {
   Demo demo(flags);
   if (auto prepared = demo.prepare(); !prepared) {
     print_error(kDemoName, "cannot prepare", prepared.error());
-    return ExitCode::failed;
+    return exit_code_of_start(prepared.error());
   }
   return demo.run();
 }

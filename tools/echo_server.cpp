@@ -50,7 +50,7 @@ ExitCode run(const EchoServerFlags& flags) {
   auto reactor = Reactor::create(flags.reactor.reactor_options(flags.connections_max));
   if (!reactor) {
     print_error(kEchoServerName, "cannot start the engine", reactor.error());
-    return ExitCode::failed;
+    return exit_code_of_start(reactor.error());
   }
   Echo echo(**reactor);
   Greeter greeter{echo, flags.reactor.verbose};

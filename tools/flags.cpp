@@ -261,10 +261,13 @@ std::string ServerFlags::url(std::uint16_t taken_port) const {
 }
 
 ExitCode exit_code_of_start(const Error& error) noexcept {
-  return error.condition() == Condition::invalid_option && error.code() != Errc::file_unreadable &&
-                 error.code() != Errc::tls_configuration
-             ? ExitCode::usage
-             : ExitCode::failed;
+  // Not the option is wrong here, but the file or the page that it names.
+  constexpr std::array kOfFiles = {Errc::file_unreadable,      Errc::tls_configuration,
+                                   Errc::recording_unwritable, Errc::recording_not_found,
+                                   Errc::recording_malformed,  Errc::telemetry_name_in_use};
+  const bool of_file = std::find(kOfFiles.begin(), kOfFiles.end(), error.code()) != kOfFiles.end();
+  return error.condition() == Condition::invalid_option && !of_file ? ExitCode::usage
+                                                                    : ExitCode::failed;
 }
 
 Result<void> write_file(const std::string& path, std::string_view text) {

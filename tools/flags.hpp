@@ -72,7 +72,8 @@ struct ServerFlags {
   [[nodiscard]] std::string url(std::uint16_t port) const;
 };
 
-// What a command ends with whose connection or listener was refused before anything was tried.
+// What a command ends with whose engine, connection or listener was refused before anything was
+// tried.
 ExitCode exit_code_of_start(const Error& error) noexcept;
 
 // The whole of `text` into a file of that name. Error: system_error.

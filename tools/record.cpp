@@ -270,7 +270,7 @@ ExitCode run(const RecordFlags& flags) {
   auto reactor = Reactor::create(flags.reactor.reactor_options(1));
   if (!reactor) {
     print_error(kRecordName, "cannot start the engine", reactor.error());
-    return ExitCode::failed;
+    return exit_code_of_start(reactor.error());
   }
   RecorderOptions recorder_options;
   recorder_options.path = flags.file;

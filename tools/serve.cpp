@@ -113,7 +113,7 @@ ExitCode run(const ServeFlags& flags) {
   auto reactor = Reactor::create(flags.reactor.reactor_options(flags.connections_max));
   if (!reactor) {
     print_error(kServeName, "cannot start the engine", reactor.error());
-    return ExitCode::failed;
+    return exit_code_of_start(reactor.error());
   }
   Player player(**reactor, *recording, replay_options, flags.loop);
   Usher usher{**reactor, player, flags};

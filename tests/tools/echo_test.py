@@ -168,6 +168,13 @@ class Connect(CommandTest):
             done = run("connect", server.url, "--binary", stdin=b"\xff\xfe\n")
             self.assertEqual(done.stdout, b"//4=\n")
 
+    def test_every_signal_that_ends_it_is_a_good_end(self):
+        with Server("echo-server") as server:
+            for how in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                with self.subTest(how), Running("connect", server.url, "--json") as client:
+                    self.assertIn('"open"', client.line())
+                    self.assertEqual(client.stop(how), 0)
+
     def test_interrupted_it_closes_in_good_order(self):
         closes = []
         def script(client):

@@ -1,6 +1,7 @@
 """What goes wrong is said: what, to which connection, why, what to do, and by which exit code."""
 
 import os
+import pathlib
 import socket
 
 import peer
@@ -46,6 +47,8 @@ class Opening(CommandTest):
             self.fails("tls_host_name_mismatch", "wss://example.com/", "--ca", ca, *dial)
             self.fails("tls_address_mismatch", "wss://127.0.0.9/", "--ca", ca, *dial)
             self.fails("file_unreadable", server.url, "--ca", self.path("none.pem"))
+            pathlib.Path(self.path("no.pem")).write_text("no certificate\n")
+            self.fails("tls_configuration", server.url, "--ca", self.path("no.pem"))
             done = run("connect", server.url, "--insecure", stdin=b"hi\n")
             self.assertEqual(done.stdout, b"hi\n")
             self.assertIn(b"warning: --insecure", done.stderr)

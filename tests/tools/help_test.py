@@ -50,6 +50,9 @@ class WrongLines(CommandTest):
                             (["connect", "ws://x/", "-s", "a b"], "subprotocol_invalid"),
                             (["connect", "ws://x/", "--option", "frobnicate=1"], "invalid_option"),
                             (["connect", "ws://x/", "--option", "nodelay"], "invalid_option"),
+                            (["connect", "ws://x/", "--core", "9999"], "no core 9999"),
+                            (["record", "ws://x/", "--to", self.path("r"), "--core", "9999"], "no core"),
+                            (["echo-server", "--core", "9999"], "no core 9999"),
                             (["record", "ws://user:secret@x/", "--to", self.path("r")],
                              "url_userinfo_refused")):
             with self.subTest(line):
