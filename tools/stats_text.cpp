@@ -6,6 +6,8 @@
 #include <vector>
 
 #include <zenwire/base/error.hpp>
+#include <zenwire/codec/close.hpp>
+#include <zenwire/engine/session_state.hpp>
 
 #include "console.hpp"
 #include "json_line.hpp"
@@ -15,11 +17,23 @@ namespace {
 
 using telemetry::FieldKind;
 
-// What a number means, where it is a code.
-std::string meaning(const CounterReading& counter) {
-  const bool is_error = counter.name == "last_error_code" && counter.value != 0 &&
-                        counter.value < static_cast<std::uint64_t>(Errc::count_);
-  return is_error ? "  (" + std::string(name(static_cast<Errc>(counter.value))) + ")" : "";
+// A number that stands for something is looked up, not counted with.
+bool is_code(const CounterReading& counter) noexcept {
+  return counter.name == "state" || counter.name.ends_with("_code");
+}
+
+// What a code means; empty for one that is none, or not known.
+std::string_view meaning(const EntryReading& entry, const CounterReading& counter) noexcept {
+  const std::uint64_t value = counter.value;
+  if (entry.group == "session" && counter.name == "state") {
+    const bool known = value <= static_cast<std::uint64_t>(SessionState::backoff);
+    return known ? name(static_cast<SessionState>(value)) : "";
+  }
+  if (value == 0) return "";
+  if (counter.name == "last_close_code") return close_code_name(static_cast<std::uint16_t>(value));
+  const bool is_error =
+      counter.name == "last_error_code" && value < static_cast<std::uint64_t>(Errc::count_);
+  return is_error ? name(static_cast<Errc>(value)) : "";
 }
 
 std::string title(const EntryReading& entry) {
@@ -40,10 +54,14 @@ std::string histogram_row(const EntryReading& entry) {
 std::string counter_rows(const EntryReading& entry) {
   std::string rows;
   for (const CounterReading& counter : entry.counters) {
+    const std::string value =
+        is_code(counter) ? std::to_string(counter.value) : grouped(counter.value);
     std::array<char, 96> row;
     std::snprintf(row.data(), row.size(), "  %-28.*s %20s", static_cast<int>(counter.name.size()),
-                  counter.name.data(), grouped(counter.value).c_str());
-    rows += row.data() + meaning(counter) + "\n";
+                  counter.name.data(), value.c_str());
+    rows += row.data();
+    const std::string_view means = meaning(entry, counter);
+    rows += means.empty() ? "\n" : "  (" + std::string(means) + ")\n";
   }
   return rows;
 }

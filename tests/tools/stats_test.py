@@ -35,6 +35,7 @@ class Stats(CommandTest):
             self.assertEqual(reactor["connections_opened"], 1)
             table = run("stats", name).stdout.decode()
             self.assertIn("connections_opened", table)
+            self.assertRegex(table, r"last_close_code +1000  \(normal\)")
         self.assertFalse(os.path.exists(f"/dev/shm/zenwire.{name}"))
 
     def test_sees_an_open_connection_without_its_query(self):
