@@ -30,6 +30,8 @@ std::string printable_url(std::string_view url);
 
 // "1,234,567"
 std::string grouped(std::uint64_t number);
+// "1 message", "1,234 messages"
+std::string counted(std::uint64_t number, std::string_view noun);
 // "709 KB", with decimal units as disks and lines are sold.
 std::string byte_text(std::uint64_t bytes);
 // "1.25 s", "340 ms", "27.1 us"

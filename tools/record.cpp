@@ -256,8 +256,10 @@ void RecordRun::print_summary() const {
     output.write_line(line.text());
     return;
   }
-  output.write_line(grouped(messages_) + " messages, " + byte_text(bytes_) + " in " +
-                    duration_text(lasted_ns) + ", recorded into " + flags_.file);
+  // From the first to the last: one alone has taken no time.
+  const std::string took = messages_ > 1 ? " in " + duration_text(lasted_ns) : "";
+  output.write_line(counted(messages_, "message") + ", " + byte_text(bytes_) + took +
+                    ", recorded into " + flags_.file);
 }
 
 ExitCode run(const RecordFlags& flags) {

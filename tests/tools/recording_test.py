@@ -167,6 +167,15 @@ class Record(CommandTest):
             run("record", "--to", target, "--count", "2", "--send", "a", "--send", "b", server.url)
         self.assertEqual(messages(target), [("text", b"a"), ("text", b"b")])
 
+    def test_one_message_is_told_as_one_that_took_no_time(self):
+        with Server("echo-server") as server:
+            target = self.path("r.jsonl")
+            one = run("record", server.url, "--to", target, "--send", "a", "--count", "1").stdout
+            two = run("record", server.url, "--to", target, "--send", "a", "--send", "b",
+                      "--count", "2").stdout
+        self.assertEqual(one.decode(), f"1 message, 1 B, recorded into {target}\n")
+        self.assertRegex(two.decode(), r"^2 messages, 2 B in \d")
+
     def test_duration_ends_it(self):
         with Server("echo-server") as server:
             target = self.path("r.jsonl")
