@@ -253,6 +253,11 @@ ExitCode replay_main(Arguments arguments) {
     print_error(kReplayName, "cannot read " + flags.file, recording.error());
     return ExitCode::failed;
   }
+  if (RecordingReader(*recording).next() == nullptr && is_journal(flags.file)) {
+    print_refusal(kReplayName, flags.file + " is a journal, not a recording",
+                  "zenwire replay --engine " + flags.file);
+    return ExitCode::usage;
+  }
   return flags.metadata ? print_metadata(flags, *recording) : print_all(flags, *recording);
 }
 

@@ -52,6 +52,10 @@ void print_divergence(const std::string& file, const JournalDivergence& divergen
 
 }  // namespace
 
+bool is_journal(const std::string& file) {
+  return JournalReplay::open(file).has_value();
+}
+
 ExitCode replay_engine(const std::string& file, bool json) {
   auto journal = JournalReplay::open(file);
   if (!journal) {

@@ -10,4 +10,7 @@ namespace zenwire::tools {
 // it did something else than the journal holds.
 ExitCode replay_engine(const std::string& file, bool json);
 
+// Whether the file is a journal of this version.
+bool is_journal(const std::string& file);
+
 }  // namespace zenwire::tools

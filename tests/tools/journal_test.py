@@ -59,6 +59,13 @@ class Commands(CommandTest):
         self.assertIn("callback", report["divergence"]["expected"])
         self.assertIn(b"journal_diverged", done.stderr)
 
+    def test_without_engine_a_journal_is_told_by_its_name(self):
+        file = self.connect()
+        for more in ([], ["--metadata"], ["--json"]):
+            done = run("replay", file, *more, expect=2)
+            self.assertEqual(done.stdout, b"")
+            self.assertIn(f"try: zenwire replay --engine {file}", done.stderr.decode())
+
     def test_other_files_are_refused(self):
         file = self.path("other.txt")
         pathlib.Path(file).write_text("not a journal\n")
