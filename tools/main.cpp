@@ -5,9 +5,12 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "command.hpp"
+#include "nearest.hpp"
 
 namespace zenwire::tools {
 namespace {
@@ -58,6 +61,16 @@ const Entry* find_command(std::string_view name) noexcept {
   return found == kCommands.end() ? nullptr : found;
 }
 
+ExitCode refuse(std::string_view first) {
+  std::vector<std::string_view> names;
+  for (const Entry& entry : kCommands) names.push_back(entry.name);
+  const auto meant = probably_meant(first, names);
+  const std::string hint = meant ? "; did you mean '" + std::string(*meant) + "'?" : "";
+  std::fprintf(stderr, "zenwire: error: there is no command '%.*s'%s\n  see zenwire --help\n",
+               static_cast<int>(first.size()), first.data(), hint.c_str());
+  return ExitCode::usage;
+}
+
 ExitCode run(int count, char** values) {
   const std::string_view first = count > 1 ? values[1] : "";
   if (first == "-h" || first == "--help" || (first == "help" && count == 2)) {
@@ -69,12 +82,8 @@ ExitCode run(int count, char** values) {
     return ExitCode::ok;
   }
   if (const Entry* command = find_command(first)) return command->run({count - 1, values + 1});
-  if (first.empty()) {
-    print_help(stderr);
-  } else {
-    std::fprintf(stderr, "zenwire: error: there is no command '%s'\n  see zenwire --help\n",
-                 values[1]);
-  }
+  if (!first.empty()) return refuse(first);
+  print_help(stderr);
   return ExitCode::usage;
 }
 

@@ -42,6 +42,11 @@ class WrongLines(CommandTest):
                 self.assertIn(b"zenwire", done.stderr)
                 self.assertTrue(b"--help" in done.stderr, done.stderr)
 
+    def test_a_mistyped_command_is_guessed(self):
+        for typed, meant in (("recrod", b"'record'"), ("echo-sever", b"'echo-server'")):
+            self.assertIn(b"did you mean " + meant, run(typed, expect=2).stderr)
+        self.assertNotIn(b"did you mean", run("frobnicate", expect=2).stderr)
+
     def test_options_that_the_engine_refuses(self):
         for line, words in ((["connect", "http://x/"], "url_scheme_unknown"),
                             (["connect", "nonsense"], "url_"),
