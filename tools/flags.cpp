@@ -201,11 +201,21 @@ Result<ConnectOptions> ClientFlags::connect_options(std::string_view command,
 void ServerFlags::add_to(CLI::App& app) {
   app.add_option("--address", address, "address to listen on")->capture_default_str();
   app.add_option("--port", port, "port to listen on; 0 takes a free one")->capture_default_str();
-  auto* secure = app.add_flag("--tls", tls,
-                              "TLS with a certificate of its own for localhost, 127.0.0.1 and ::1");
+  auto* secure =
+      app.add_flag("--tls", tls,
+                   "TLS with a certificate for localhost, 127.0.0.1 and ::1 that is made "
+                   "anew at each start, unless there is --certificate");
+  auto* certificate = app.add_option("--certificate", certificate_file,
+                                     "with --tls: this certificate, PEM, with its chain behind it")
+                          ->type_name("FILE")
+                          ->needs(secure);
+  certificate->needs(app.add_option("--key", key_file, "its key, PEM, not encrypted")
+                         ->type_name("FILE")
+                         ->needs(certificate));
   app.add_option("--ca-out", ca_out, "write what a client is to trust (--ca) into this PEM file")
       ->type_name("FILE")
-      ->needs(secure);
+      ->needs(secure)
+      ->excludes(certificate);
   app.add_flag("--deflate", deflate, "accept permessage-deflate");
 }
 
@@ -243,6 +253,11 @@ Result<ListenOptions> ServerFlags::listen_options(const ReactorFlags& reactor) c
   options.deflate.enabled = deflate;
   reactor.apply_to(options.limits);
   if (!tls) return options;
+  if (!certificate_file.empty()) {
+    options.tls.certificate_file = certificate_file;
+    options.tls.key_file = key_file;
+    return options;
+  }
   auto certificate = make_certificate(address, ca_out);
   if (!certificate) return tl::unexpected(certificate.error());
   options.tls.certificate_pem = std::move(certificate->certificate_pem);

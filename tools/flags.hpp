@@ -61,12 +61,14 @@ struct ServerFlags {
   std::uint16_t port = 0;
   bool tls = false;
   std::string ca_out;
+  std::string certificate_file;  // empty: one is made
+  std::string key_file;
   bool deflate = false;
 
   void add_to(CLI::App& app);
-  // With --tls: makes an authority and a certificate for localhost, 127.0.0.1, ::1 and the address,
-  // and writes the authority's to --ca-out before anyone can connect. Errors: tls_configuration,
-  // system_error.
+  // With --tls and without --certificate: makes an authority and a certificate for localhost,
+  // 127.0.0.1, ::1 and the address, and writes the authority's to --ca-out before anyone can
+  // connect. Errors: tls_configuration, system_error.
   Result<ListenOptions> listen_options(const ReactorFlags& reactor) const;
   // "wss://localhost:8443/"
   [[nodiscard]] std::string url(std::uint16_t port) const;

@@ -29,6 +29,25 @@ class Echo(CommandTest):
     def test_with_deflate(self):
         self.echo(["--deflate"], ["--deflate"], ["hello " * 1000, "again"])
 
+    def test_a_certificate_of_ones_own_outlives_a_restart(self):
+        certificate, key = self.path("cert.pem"), self.path("key.pem")
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+             "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext",
+             "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", key, "-out", certificate],
+            check=True, capture_output=True)
+        own = ["--tls", "--certificate", certificate, "--key", key]
+        for _ in range(2):
+            self.echo(own, ["--ca", certificate], ["hello"])
+        recording = self.path("session.jsonl")
+        process.write_recording(recording, [("in", "text", b"one")])
+        with Server("serve", "--replay", recording, *own) as server:
+            self.assertEqual(run("connect", server.url, "--ca", certificate).stdout, b"one\n")
+        for wrong in ([*own[:3]], own[1:], [*own, "--ca-out", self.path("ca.pem")]):
+            run("echo-server", *wrong, expect=2)
+        errors = run("echo-server", *own[:4], self.path("none.pem"), expect=1).stderr
+        self.assertIn(b"none.pem", errors)
+
     def test_by_every_name_of_the_certificate(self):
         ca = self.path("ca.pem")
         with Server("echo-server", "--tls", "--ca-out", ca) as server:
