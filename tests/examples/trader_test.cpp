@@ -1,22 +1,17 @@
 // examples/trader as a process: prices in, orders out, across a reconnect; how it ends, and why.
 
-#include <array>
 #include <csignal>
-#include <cstdio>
-#include <cstdlib>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include <fcntl.h>
 #include <gtest/gtest.h>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <zenwire/engine/recording.hpp>
 #include <zenwire/testing/gtest.hpp>
 #include <zenwire/testing/mock_server.hpp>
 
+#include "process.hpp"
 #include "temporary_directory.hpp"
 
 namespace zenwire::test {
@@ -26,70 +21,8 @@ using zenwire::testing::Disconnect;
 using zenwire::testing::matches_regex;
 using zenwire::testing::MockServer;
 
-// The example with each of its outputs in a pipe.
-class Trader {
- public:
-  explicit Trader(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), std::getenv("TRADER"));
-    std::vector<char*> pointers;
-    for (auto& argument : arguments) pointers.push_back(argument.data());
-    pointers.push_back(nullptr);
-    std::array<int, 2> output{};
-    std::array<int, 2> errors{};
-    EXPECT_EQ(::pipe2(output.data(), O_CLOEXEC) | ::pipe2(errors.data(), O_CLOEXEC), 0);
-    posix_spawn_file_actions_t actions;
-    ::posix_spawn_file_actions_init(&actions);
-    ::posix_spawn_file_actions_adddup2(&actions, output[1], STDOUT_FILENO);
-    ::posix_spawn_file_actions_adddup2(&actions, errors[1], STDERR_FILENO);
-    EXPECT_EQ(::posix_spawn(&pid_, pointers[0], &actions, nullptr, pointers.data(), environ), 0);
-    ::posix_spawn_file_actions_destroy(&actions);
-    ::close(output[1]);
-    ::close(errors[1]);
-    output_ = ::fdopen(output[0], "r");
-    errors_ = ::fdopen(errors[0], "r");
-  }
-  ~Trader() {
-    if (pid_ > 0) {
-      signal(SIGKILL);
-      wait();
-    }
-    std::fclose(output_);
-    std::fclose(errors_);
-  }
-  Trader(const Trader&) = delete;
-  Trader& operator=(const Trader&) = delete;
-
-  void signal(int number) { ::kill(pid_, number); }
-  // The exit code.
-  int wait() {
-    int status = 0;
-    EXPECT_EQ(::waitpid(pid_, &status, 0), pid_);
-    pid_ = -1;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  }
-  std::string output() { return rest_of(output_); }
-  std::string errors() { return rest_of(errors_); }
-  // Standard error up to and with a line that holds `words`, or its end.
-  std::string errors_until(const std::string& words) {
-    std::string line;
-    while (line.find(words) == std::string::npos) {
-      line.clear();
-      for (int byte = 0; (byte = std::fgetc(errors_)) != '\n'; line += static_cast<char>(byte))
-        if (byte == EOF) return line;
-    }
-    return line;
-  }
-
- private:
-  static std::string rest_of(std::FILE* file) {
-    std::string text;
-    for (int byte = 0; (byte = std::fgetc(file)) != EOF;) text += static_cast<char>(byte);
-    return text;
-  }
-
-  pid_t pid_ = -1;
-  std::FILE* output_ = nullptr;
-  std::FILE* errors_ = nullptr;
+struct Trader : Process {
+  explicit Trader(std::vector<std::string> arguments) : Process("TRADER", std::move(arguments)) {}
 };
 
 struct TraderTest : ::testing::Test {
