@@ -38,7 +38,7 @@ using namespace std::chrono_literals;
 namespace {{
 [[maybe_unused]] void body([[maybe_unused]] Reactor& reactor, [[maybe_unused]] Connection& connection,
     [[maybe_unused]] const Message& message, [[maybe_unused]] ConnectOptions& options,
-    [[maybe_unused]] zenwire::testing::MockServer& server) {{
+    [[maybe_unused]] zenwire::testing::MockServer& server, [[maybe_unused]] Session& session) {{
   using namespace zenwire::testing;
 #line {line} "{file}"
 {text}
