@@ -34,7 +34,8 @@ constexpr std::string_view kNames[] = {
     "send",        "submit_poll", "submit_cancel", "shutdown_send", "close",       "wall_clock",
     "masking_key", "deadline",    "arrival",       "stage",         "outbox",      "stop",
     "push",        "tls_read",    "tls_write",     "tls_close",     "callback",    "returned",
-    "call",        "outcome",     "user_clock",    "user_wall",     "user_random", "inflated"};
+    "call",        "outcome",     "user_clock",    "user_wall",     "user_random", "inflated",
+    "notice"};
 static_assert(std::size(kNames) == static_cast<std::size_t>(JournalEvent::count_));
 
 Error file_error(Errc code, const std::string& path, int os_error) {

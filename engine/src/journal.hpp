@@ -70,6 +70,7 @@ enum class JournalEvent : std::uint8_t {
   user_wall,    //
   user_random,  //
   inflated,     // what a compressed message came to
+  notice,       // of the stop; its callback follows, which is no post
   count_
 };
 std::string_view name(JournalEvent event) noexcept;

@@ -4,7 +4,7 @@ namespace zenwire::detail {
 namespace {
 
 // Another layout of events, or an engine that makes other calls, is another version.
-constexpr std::uint64_t kVersion = 3;
+constexpr std::uint64_t kVersion = 4;
 
 template <typename Integer>
 void transfer(Journal& journal, Integer& value) {

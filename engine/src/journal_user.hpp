@@ -40,6 +40,7 @@ enum class JournalCallback : std::uint8_t {
   timer,
   post,
   refused,
+  notice,
   count_
 };
 

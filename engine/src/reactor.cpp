@@ -144,6 +144,8 @@ struct Reactor::Impl {
   // Hand-over.
   bool take_mail() noexcept;
   [[gnu::noinline, gnu::cold]] bool tell_of_stop() noexcept;
+  [[nodiscard]] bool notice_is_due() noexcept;
+  void tell_next() noexcept;
   void take_stages() noexcept;
   void take_attempt(Attempt& attempt) noexcept;
   void open(Slot& slot, Attempt& attempt) noexcept;
@@ -624,14 +626,25 @@ bool Reactor::Impl::take_mail() noexcept {
   return worked;
 }
 
-// As a post, for a journal: it has its place there.
+// A replay tells when the journal does; behind the journal's end it tells the rest.
+bool Reactor::Impl::notice_is_due() noexcept {
+  if (replaying() && journal->live()) return journal->next() == detail::JournalEvent::notice;
+  return !stop_notices.empty();
+}
+
 bool Reactor::Impl::tell_of_stop() noexcept {
-  const bool worked = !stop_notices.empty();
-  while (!stop_notices.empty()) {
-    const Callback<Reactor&> call = stop_notices.take();
-    user ? run_post(call) : call(self);
-  }
+  bool worked = false;
+  for (; notice_is_due(); worked = true) tell_next();
   return worked;
+}
+
+// On a replay without the program there is nobody to call: what he did is in the journal.
+void Reactor::Impl::tell_next() noexcept {
+  const Callback<Reactor&> call = stop_notices.empty() ? Callback<Reactor&>() : stop_notices.take();
+  if (user && journal->begin(detail::JournalEvent::notice)) journal->commit();
+  if (user) user->begin_callback(detail::JournalCallback::notice, {});
+  if (call) call(self);
+  if (user) user->end_callback();
 }
 
 void Reactor::Impl::take_attempt(Attempt& attempt) noexcept {

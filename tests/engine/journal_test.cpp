@@ -20,6 +20,7 @@
 #include <zenwire/engine/journal.hpp>
 #include <zenwire/engine/message_queue.hpp>
 #include <zenwire/engine/reactor.hpp>
+#include <zenwire/engine/session.hpp>
 
 #include "loop.hpp"
 #include "temporary_directory.hpp"
@@ -387,6 +388,48 @@ TEST_F(JournalTest, a_stop_comes_again_where_it_came) {
     EXPECT_TRUE(run_until(reactor, [&] { return program.ended == 1; }));
   };
   expect_same(run);
+}
+
+// On a replay with the program nobody called it, and whoever waited for it waited for ever.
+TEST_F(JournalTest, a_notice_of_the_stop_comes_again_where_it_came) {
+  expect_same([](Reactor& reactor, Program& program) {
+    open_client(reactor, program);
+    Timer never(Callback<Timer&>([](void*, Timer&) noexcept {}));
+    const auto on_stop = [&](Reactor&) noexcept {
+      program.note("told at " + std::to_string(reactor.now_ns()));
+      reactor.cancel(never);
+    };
+    StopNotice first(Callback<Reactor&>::to(on_stop));
+    StopNotice second(Callback<Reactor&>::to(on_stop));
+    reactor.notify_of_stop(first);
+    reactor.notify_of_stop(second);
+    reactor.arm(never, reactor.now_ns() + 60'000'000'000);
+    reactor.stop();
+    EXPECT_TRUE(run_until(reactor, [&] { return program.ended == 1; }));
+    EXPECT_FALSE(never.armed());
+  });
+}
+
+TEST_F(JournalTest, a_session_in_backoff_is_stopped_again_where_it_was) {
+  expect_same([](Reactor& reactor, Program& program) {
+    SessionOptions options;
+    options.connect.url = "ws://127.0.0.1:1/";
+    options.connect.limits.message_bytes_max = reactor.options().message_bytes_max;
+    options.reconnect.base = options.reconnect.cap = std::chrono::seconds(60);
+    auto session = Session::create(reactor, options).value();
+    const auto on_state = [&](Session&, const SessionTransition& at) noexcept {
+      if (at.to == SessionState::stopped) program.note(std::string(name(at.reason.code())));
+    };
+    ASSERT_TRUE(session->on_state.add(Callback<Session&, const SessionTransition&>::to(on_state))
+                    .has_value());
+    session->start();
+    const auto waits = [&] {
+      return session->state() == SessionState::backoff && session->counters().attempts == 1;
+    };
+    ASSERT_TRUE(run_until(reactor, waits));
+    reactor.stop();
+    EXPECT_TRUE(run_until(reactor, [&] { return session->state() == SessionState::stopped; }));
+  });
 }
 
 TEST_F(JournalTest, a_reactor_that_spins_writes_little_while_nothing_comes) {
