@@ -35,13 +35,13 @@ find_library(IPSEC_MB_LIBRARY libipsec_mb_gcm.a PATHS ${ZENWIRE_DEPS_DIR}/ipsec-
 set(ZENWIRE_HAS_IPSEC_MB FALSE)
 if(ZENWIRE_IPSEC_MB AND IPSEC_MB_INCLUDE_DIR AND IPSEC_MB_LIBRARY)
   set(ZENWIRE_HAS_IPSEC_MB TRUE)
+  add_library(zenwire_ipsec_mb UNKNOWN IMPORTED)
+  set_target_properties(zenwire_ipsec_mb PROPERTIES IMPORTED_LOCATION ${IPSEC_MB_LIBRARY}
+    INTERFACE_INCLUDE_DIRECTORIES ${IPSEC_MB_INCLUDE_DIR})
 elseif(ZENWIRE_IPSEC_MB AND NOT ZENWIRE_ACCEPT_SLOW_TLS)
   message(WARNING "No intel-ipsec-mb under ${ZENWIRE_DEPS_DIR}/ipsec-mb, so TLS takes twice as long for AES-GCM as it could. "
     "Run tools/setup, which builds it, or pass -DZENWIRE_IPSEC_MB=OFF.")
 endif()
-add_library(zenwire_ipsec_mb UNKNOWN IMPORTED)
-set_target_properties(zenwire_ipsec_mb PROPERTIES IMPORTED_LOCATION "${IPSEC_MB_LIBRARY}"
-  INTERFACE_INCLUDE_DIRECTORIES "${IPSEC_MB_INCLUDE_DIR}")
 
 # rapidcheck's own CMake package knows nothing of its gtest header, which Debian installs beside the others.
 if(ZENWIRE_DEVELOPER)

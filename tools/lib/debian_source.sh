@@ -1,4 +1,5 @@
-# Fetches the source of one of Debian's packages, with Debian's patches. Sourced by tools/setup.
+# Fetches the source of one of Debian's packages, with Debian's patches, and builds of it what zenwire needs. Sourced by
+# tools/setup.
 # shellcheck shell=bash
 # shellcheck disable=SC2154  # zw_deps comes from common.sh
 
@@ -77,3 +78,31 @@ fetch_source() {
 # on the first line, version of the source on the second.
 built_from_source() { [[ -f $1/stamp && $(head -n 1 "$1/stamp") == "$2" ]]; }
 source_version() { sed -n 2p "$1/stamp"; }
+
+# build_from_source NAME PACKAGE WHAT RECIPE STEP: fetches PACKAGE and has STEP SOURCE STAGE make a tree in STAGE, which becomes
+# build/deps/NAME. A build that stops half way leaves the last good one alone. WHAT is its name for a person.
+build_from_source() {
+  local name=$1 package=$2 what=$3 recipe=$4 step=$5
+  local work=$zw_deps/$name-build log=$zw_deps/$name.log prefix=$zw_deps/$name status
+  rm -rf "$work"
+  mkdir -p "$work"
+  say "building $what from Debian's source (once, up to a minute; log: build/deps/$name.log)"
+  # Not "if ! (...)": within a condition bash ignores set -e.
+  set +e
+  (
+    set -e
+    fetch_source "$package" "$work"
+    "$step" "$(echo "$work/$package"-*/)" "$work/stage"
+  ) >"$log" 2>&1
+  status=$?
+  set -e
+  if ((status != 0)); then
+    tail -n 30 "$log" >&2
+    die "$what did not build; the whole log is $log"
+  fi
+  { echo "$recipe"; cat "$work/version"; } >"$work/stage/stamp"
+  rm -rf "$prefix"
+  mv "$work/stage" "$prefix"
+  rm -rf "$work"
+  say "$what $(source_version "$prefix") is in build/deps/$name"
+}

@@ -42,26 +42,5 @@ assemble_ipsec_mb() {
 }
 
 build_ipsec_mb() {
-  local work=$zw_deps/ipsec-mb-build log=$zw_deps/ipsec-mb.log prefix=$zw_deps/ipsec-mb
-  rm -rf "$work"
-  mkdir -p "$work"
-  say "building AES-GCM of intel-ipsec-mb from Debian's source (once; log: build/deps/ipsec-mb.log)"
-  # Not "if ! (...)": within a condition bash ignores set -e.
-  set +e
-  (
-    set -e
-    fetch_source intel-ipsec-mb "$work"
-    assemble_ipsec_mb "$(echo "$work"/intel-ipsec-mb-*/)" "$work/stage"
-  ) >"$log" 2>&1
-  local status=$?
-  set -e
-  if ((status != 0)); then
-    tail -n 30 "$log" >&2
-    die "intel-ipsec-mb did not build; the whole log is $log"
-  fi
-  { ipsec_mb_recipe; cat "$work/version"; } >"$work/stage/stamp"
-  rm -rf "$prefix"
-  mv "$work/stage" "$prefix"
-  rm -rf "$work"
-  say "intel-ipsec-mb $(source_version "$prefix") is in build/deps/ipsec-mb"
+  build_from_source ipsec-mb intel-ipsec-mb "AES-GCM of intel-ipsec-mb" "$(ipsec_mb_recipe)" assemble_ipsec_mb
 }

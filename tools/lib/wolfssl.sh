@@ -46,36 +46,18 @@ wolfssl_is_built() {
   [[ -f $zw_deps/wolfssl/lib/libwolfssl.a ]] && built_from_source "$zw_deps/wolfssl" "$(wolfssl_recipe)"
 }
 
-build_wolfssl() {
-  local work=$zw_deps/wolfssl-build log=$zw_deps/wolfssl.log prefix=$zw_deps/wolfssl source
-  rm -rf "$work"
-  mkdir -p "$work"
-  say "building wolfSSL from Debian's source (once, about a minute; log: build/deps/wolfssl.log)"
-  # Not "if ! (...)": within a condition bash ignores set -e.
-  set +e
-  (
-    set -e
-    fetch_source wolfssl "$work"
-    source=$(echo "$work"/wolfssl-*/)
-    printf '%s\n' "$zw_wolfssl_hook" >"$work/hook.h"
-    cd "$source"
-    autoreconf -fi
-    # The prefix is replaced by DESTDIR, so a build that stops half way leaves the last good one alone.
-    ./configure --prefix="$prefix" --libdir="$prefix/lib" "${zw_wolfssl_configure[@]}" \
-      CFLAGS="${zw_wolfssl_cflags[*]} -include $work/hook.h"
-    make -j"$(build_jobs)" V=0
-    make install DESTDIR="$work/stage"
-  ) >"$log" 2>&1
-  local status=$?
-  set -e
-  if ((status != 0)); then
-    tail -n 30 "$log" >&2
-    die "wolfSSL did not build; the whole log is $log"
-  fi
-  { wolfssl_recipe; cat "$work/version"; } >"$work/stage$prefix/stamp"
-  cp "$work"/wolfssl-*/COPYING "$work/stage$prefix/"
-  rm -rf "$prefix"
-  mv "$work/stage$prefix" "$prefix"
-  rm -rf "$work"
-  say "wolfSSL $(source_version "$zw_deps/wolfssl") is in build/deps/wolfssl"
+# configure_and_make_wolfssl SOURCE STAGE
+configure_and_make_wolfssl() {
+  local source=$1 stage=$2 prefix=$zw_deps/wolfssl
+  printf '%s\n' "$zw_wolfssl_hook" >"$source/zenwire_hook.h"
+  cd "$source"
+  autoreconf -fi
+  ./configure --prefix="$prefix" --libdir="$prefix/lib" "${zw_wolfssl_configure[@]}" \
+    CFLAGS="${zw_wolfssl_cflags[*]} -include ${source%/}/zenwire_hook.h"
+  make -j"$(build_jobs)" V=0
+  make install DESTDIR="$stage.root"
+  mv "$stage.root$prefix" "$stage"
+  cp COPYING "$stage/"
 }
+
+build_wolfssl() { build_from_source wolfssl wolfssl wolfSSL "$(wolfssl_recipe)" configure_and_make_wolfssl; }
