@@ -11,7 +11,6 @@
 
 #include <chrono>
 #include <condition_variable>
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <deque>
@@ -22,13 +21,15 @@
 #include <thread>
 
 #include <hiredis/hiredis.h>
-#include <pthread.h>
 
 #include <zenwire/zenwire.hpp>
+
+#include "signal_thread.hpp"
 
 namespace {
 
 using namespace zenwire;
+using zenwire::examples::SignalThread;
 
 constexpr const char* kKey = "zenwire:members";  // a hash: "gateway/member" to its URL
 constexpr auto kRetry = std::chrono::milliseconds(250);
@@ -129,35 +130,6 @@ class Registry {
   std::thread thread_;
 };
 
-// Waits for a signal on a thread, and stops the reactor.
-class SignalThread {
- public:
-  explicit SignalThread(Reactor& reactor)
-      : thread_([&reactor] {
-          int signal = 0;
-          sigwait(&signals_, &signal);
-          reactor.stop();
-        }) {}
-  ~SignalThread() {
-    pthread_kill(thread_.native_handle(), SIGTERM);
-    thread_.join();
-  }
-  SignalThread(const SignalThread&) = delete;
-  SignalThread& operator=(const SignalThread&) = delete;
-
-  // Before any thread starts: they inherit it.
-  static void hold_back() {
-    sigemptyset(&signals_);
-    sigaddset(&signals_, SIGINT);
-    sigaddset(&signals_, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
-  }
-
- private:
-  static inline sigset_t signals_{};
-  std::thread thread_;
-};
-
 int run(const char* socket, const char* gateway, const std::string& url, unsigned connections) {
   ReactorOptions options;
   options.idle = Idle::block;
@@ -181,7 +153,7 @@ int run(const char* socket, const char* gateway, const std::string& url, unsigne
       return EXIT_FAILURE;
     }
   }
-  const SignalThread signals(**reactor);
+  const SignalThread signals([&reactor] { (*reactor)->stop(); });
   return (*reactor)->run() ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

@@ -11,7 +11,6 @@
 #include <atomic>
 #include <charconv>
 #include <chrono>
-#include <csignal>
 #include <cstdio>
 #include <memory>
 #include <optional>
@@ -19,13 +18,14 @@
 #include <string_view>
 #include <thread>
 
-#include <pthread.h>
-
 #include <zenwire/zenwire.hpp>
+
+#include "signal_thread.hpp"
 
 namespace {
 
 using namespace zenwire;
+using zenwire::examples::SignalThread;
 
 constexpr std::uint64_t kBuyBelow = 100;
 // Of any message: what is above it would be dropped by the queue, so it is refused before.
@@ -122,39 +122,12 @@ class Strategy {
   std::thread thread_;  // last: it uses the others
 };
 
-// Waits for a signal, and has the session stopped on the reactor's thread, whose it is.
-class SignalThread {
- public:
-  SignalThread(Reactor& reactor, Session& session)
-      : thread_([&reactor, &session] {
-          int signal = 0;
-          sigwait(&signals_, &signal);
-          reactor.post({[](void* its_session, Reactor&) noexcept {
-                          static_cast<Session*>(its_session)->stop();
-                        },
-                        &session});
-        }) {}
-  ~SignalThread() {
-    pthread_kill(thread_.native_handle(), SIGTERM);
-    thread_.join();
-  }
-  SignalThread(const SignalThread&) = delete;
-  SignalThread& operator=(const SignalThread&) = delete;
-
-  // Before any thread starts: they inherit it.
-  static void hold_back() {
-    sigemptyset(&signals_);
-    sigaddset(&signals_, SIGINT);
-    sigaddset(&signals_, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
-  }
-
- private:
-  static inline sigset_t signals_{};
-  std::thread thread_;
-};
-
 // What runs on the reactor's thread.
+
+// A signal came: the session is this thread's, so it is stopped here.
+void stop(void* session, Reactor&) noexcept {
+  static_cast<Session*>(session)->stop();
+}
 
 // Every connection anew: queue and handlers are a connection's, and end with it.
 void on_connection(void* queue, Session&, Connection& connection) noexcept {
@@ -189,7 +162,7 @@ SessionOptions session_options(const char* url, Recorder& recorder) {
 Result<void> run_until_stopped(Reactor& reactor, Session& session) {
   session.start();
   const Result<void> ran = [&] {
-    const SignalThread signals(reactor, session);
+    const SignalThread signals([&] { reactor.post({&stop, &session}); });
     return reactor.run();
   }();
   session.stop(std::chrono::nanoseconds(0));

@@ -14,9 +14,9 @@
 #include <toml++/toml.h>
 
 #include <zenwire/base/duration.hpp>
+#include <zenwire/base/nearest_name.hpp>
 
 #include "console.hpp"
-#include "nearest.hpp"
 
 namespace zenwire::tools {
 namespace {
@@ -188,7 +188,7 @@ class Reader {
     const auto known = sections();
     if (std::find(known.begin(), known.end(), section) == known.end())
       return wrong(node, "there is no section [" + std::string(section) + "]; did you mean [" +
-                             std::string(nearest(section, known)) + "]?");
+                             std::string(nearest_name(section, known)) + "]?");
     const toml::table* const table = node.as_table();
     if (table == nullptr)
       return wrong(node, "[" + std::string(section) + "] is a section, not a value");
@@ -212,8 +212,8 @@ class Reader {
       if (row.section == section && row.name == key) return read_value(row, node);
     }
     return wrong(node, "[" + std::string(section) + "] has no key \"" + std::string(key) +
-                           "\"; did you mean \"" + std::string(nearest(key, names_in(section))) +
-                           "\"?");
+                           "\"; did you mean \"" +
+                           std::string(nearest_name(key, names_in(section))) + "\"?");
   }
 
   Result<void> read_value(const Row& row, const toml::node& node) {

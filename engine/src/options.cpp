@@ -3,6 +3,7 @@
 #include <charconv>
 #include <thread>
 
+#include <zenwire/base/nearest_name.hpp>
 #include <zenwire/codec/upgrade.hpp>
 #include <zenwire/codec/url.hpp>
 #include <zenwire/engine/options.hpp>
@@ -216,30 +217,6 @@ constexpr NamedOption kOptions[] = {
 };
 // clang-format on
 
-// Levenshtein's, in one row.
-std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
-    }
-  }
-  return row[b.size()];
-}
-
-std::string_view nearest_option(std::string_view name) {
-  return std::min_element(std::begin(kOptions), std::end(kOptions),
-                          [name](const NamedOption& a, const NamedOption& b) {
-                            return edit_distance(a.name, name) < edit_distance(b.name, name);
-                          })
-      ->name;
-}
-
 }  // namespace
 
 Result<void> ConnectOptions::set(std::string_view option, std::string_view value) {
@@ -248,7 +225,7 @@ Result<void> ConnectOptions::set(std::string_view option, std::string_view value
   }
   return fail(Errc::invalid_option, "there is no option \"" + std::string(option) +
                                         "\"; did you mean \"" +
-                                        std::string(nearest_option(option)) + "\"?");
+                                        std::string(nearest_name(option, names())) + "\"?");
 }
 
 std::vector<std::string_view> ConnectOptions::names() {
